@@ -59,7 +59,7 @@ async def resource_changed(
         if faults:
             raise EntryUnfit(stored.resource_type, tuple(faults))
         if remarks := list(_remarks(resource, context)):
-            context.answer["Warning"] = ", ".join(f'199 - "{remark}"' for remark in remarks)
+            context.effects.headers["Warning"] = ", ".join(f'199 - "{remark}"' for remark in remarks)
     elif others := await named_by(connection, stored.resource_type, stored.id):
         raise StillNamed(stored.resource_type, stored.id, tuple(others))
     await care.changed(connection, stored.resource_type, stored.id, stored.last_updated)

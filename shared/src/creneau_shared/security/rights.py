@@ -143,6 +143,11 @@ class Access:
         return self.rights.principal
 
     @property
+    def by_patient(self) -> bool:
+        """Whether the caller acts as a consumer: for Patients that are named, under the rules for patients."""
+        return self.patient_ids is not None
+
+    @property
     def patient_ids(self) -> frozenset[str] | None:
         """The Patients (ids) for whom they may do this; None if they do not act for patients here."""
         if self.reach in ("all", "practice"):

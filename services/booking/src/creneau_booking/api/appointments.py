@@ -65,7 +65,7 @@ class AppointmentStore:
             return await self._create_series(connection, context, resource, template, id_)
         if _is_hold(context, resource):
             stored, until = await self._handlers.holding.begin(connection, context, resource, id_)
-            context.answer["Expires"] = http_date(until)
+            context.effects.headers["Expires"] = http_date(until)
             return stored
         return self._until(context, await self._handlers.create(connection, context, resource, id_))
 
@@ -77,22 +77,22 @@ class AppointmentStore:
         template: Resource,
         id_: str | None,
     ) -> Stored:
-        """Takes the whole series or nothing. Returns its first appointment; the others go to `context.besides`."""
+        """Takes the whole series or nothing. Returns its first appointment; the others go to `context.effects.besides`."""
         first = Wanted(without_series(resource), BY_TEMPLATE)
         wanted = await self._series.expand(connection, context, first, template)
         hold = _is_hold(context, resource)
         taken = await self._series.take(connection, context, wanted, template, hold=hold, first_id=id_)
-        context.besides.extend(taken.stored[1:])
+        context.effects.besides.extend(taken.stored[1:])
         if taken.until is not None:
-            context.answer["Expires"] = http_date(taken.until)
+            context.effects.headers["Expires"] = http_date(taken.until)
         return self._until(context, taken.stored[0])
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
         """Adds `Expires` to the answer if the appointment waits for its practice."""
-        if stored.id in context.undecided:
+        if stored.id in context.effects.undecided:
             until = self._repository.stored_facts(stored).held_until
             assert until is not None
-            context.answer["Expires"] = http_date(until)
+            context.effects.headers["Expires"] = http_date(until)
         return stored
 
     async def replace(
@@ -107,13 +107,13 @@ class AppointmentStore:
             if resource["status"] != "cancelled":
                 raise ScopeUnfit(scope, "neither")
             changed = await self._series.cancel(connection, context, current, resource, scope)
-            context.besides.extend(stored for stored in changed if stored.id != current.id)
+            context.effects.besides.extend(stored for stored in changed if stored.id != current.id)
             return next(stored for stored in changed if stored.id == current.id)
         before = self._repository.stored_facts(current)
         resource = await self._meant(connection, context, current, resource)
         if _is_hold(context, resource) and not claims(before.status):
             stored, until = await self._handlers.holding.hold_on(connection, context, current, resource)
-            context.answer["Expires"] = http_date(until)
+            context.effects.headers["Expires"] = http_date(until)
             return stored
         how = Manner(by_itself=scope == "this")
         return self._until(context, await self._handlers.change(connection, context, current, resource, how))
@@ -147,7 +147,7 @@ class AppointmentStore:
     ) -> Resource:
         """Returns what a scheduler means that writes a version older than the answers: it is rebased by its `versionId`;
         without one, `pending` over a booking that answers made stays `booked`."""
-        if context.patient_ids is not None:
+        if context.by_patient:
             return resource
         said = str(resource.get("meta", {}).get("versionId", ""))
         if said.isdigit() and int(said) < current.version:
@@ -166,4 +166,4 @@ class AppointmentStore:
 
 def _is_hold(context: WriteContext, resource: Resource) -> bool:
     """Whether the write is a hold: a patient's `pending`, with an end and a quota. A practice's `pending` has no end."""
-    return context.patient_ids is not None and resource["status"] == "pending"
+    return context.by_patient and resource["status"] == "pending"

@@ -34,7 +34,7 @@ class WithDeadlines:
         self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
     ) -> Sequence[bytes]:
         """Returns the appointments (JSON), each with its deadlines if the caller may cancel or move it."""
-        if access.patient_ids is None:
+        if not access.by_patient:
             return contents
         resources = [loads(content) for content in contents]
         facts = [self._repository.facts(resource) for resource in resources]

@@ -91,7 +91,7 @@ class ResponseStore(GenericStore):
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str
     ) -> None:
         if (
-            context.patient_ids is None
+            not context.by_patient
         ):  # refuses an appointment or patient unknown to the practice before any other fault
             await response_belonging(connection, context, resource, None)
         appointment = self._reference(resource, "appointment")

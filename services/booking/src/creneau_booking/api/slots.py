@@ -58,7 +58,7 @@ class ConsumersSlots:
 
     def narrow(self, access: Access, pairs: Pairs) -> Pairs:
         asked = [_chained(name, value) for name, value in pairs]
-        if access.patient_ids is None:
+        if not access.by_patient:
             return asked
         named = {name.partition(":")[0] for name, value in asked if value}
         if not named & EXPLICIT:
@@ -86,7 +86,7 @@ class ConsumersSlots:
         """
         if access.organizations == frozenset({ORGANIZATION}):
             return SlotTable(rehearsal=True)
-        if access.patient_ids is None:
+        if not access.by_patient:
             return None
         asked = {clause.parameter.name for name, clause in asked_of(wanted) if name == "Slot"}
         # The public may book what anybody may: the plain table answers `bookable` for them.
@@ -113,7 +113,7 @@ class ConsumersSlots:
         )
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
-        if access.patient_ids is None:
+        if not access.by_patient:
             return
         low, high = _window(wanted)
         if low is not None and high is not None and high - low > timedelta(days=self.window_days_max):

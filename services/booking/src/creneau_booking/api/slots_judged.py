@@ -26,7 +26,7 @@ from creneau_shared.security.access import Access
 
 def is_consumer(access: Access) -> bool:
     """Whether the caller books under the practices' rules: a patient, somebody who acts for one, the public."""
-    return access.patient_ids is not None
+    return access.by_patient
 
 
 class _Present(NamedTuple):

@@ -27,7 +27,7 @@ async def require_bookable(
     """Refuses the slots that `wanted` newly takes by its claim if a rule of their agendas or the patient's quota forbids them.
     Concurrent bookings of the patient wait already, because the action was counted (`storage.actions`)."""
     slots = claim.new_slots
-    if context.patient_ids is None or not slots:
+    if not context.by_patient or not slots:
         return
     [patient] = set(wanted.patients)
     schedules = sorted({slot.schedule for slot in slots})
@@ -73,7 +73,7 @@ def _most(agendas: Mapping[str, AgendaRules], schedule: str) -> int | None:
 
 async def require_changeable(connection: Connection, context: WriteContext, before: Appointment) -> None:
     """Raises ChangeTooLate if a patient cancels or moves after an agenda's deadline. Pending appointments have none."""
-    if context.patient_ids is None or before.status == "pending" or before.start is None:
+    if not context.by_patient or before.status == "pending" or before.start is None:
         return
     for agenda in await rules_of_slots(connection, before.slots):
         rules.require_changeable(agenda, before.start, context.now)

@@ -76,7 +76,7 @@ class Answering:
 
         Refuses as `domain.answers` states, and answers that the caller may not give.
         """
-        if given.actor is None and context.patient_ids is None:
+        if given.actor is None and not context.by_patient:
             return None
         current = await self._repository.lock(connection, given.appointment)
         if current is None or current.deleted or not _is_theirs(context, current):
@@ -166,7 +166,7 @@ class Answering:
     async def _require_theirs(
         self, connection: Connection, context: WriteContext, before: Appointment, given: Given
     ) -> None:
-        if context.patient_ids is not None:
+        if context.by_patient:
             await self._handlers.word.require_answerable(connection, context, before, given.actor)
             _require_may_say(context, before, given)
             return
@@ -182,7 +182,7 @@ class Answering:
     ) -> None:
         """Applies the rules of cancelling to an answer that declines: deadlines, and the count of cancellations."""
         if claims(before.status):
-            changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
+            changes.require_to_come(before, context.now, by_patient=context.by_patient)
             await require_changeable(connection, context, before)
         await self._handlers.word.hear_removal(connection, context, before)
 

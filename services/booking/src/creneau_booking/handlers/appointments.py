@@ -159,7 +159,7 @@ class AppointmentHandlers:
         """Takes what a new appointment claims. Returns the appointment afterwards, its agendas and their owners."""
         wanted = await self._in_place_of.as_hidden(connection, context, wanted)
         require_may_hide(context, wanted)
-        changes.require_allowed_status(wanted.status, by_patient=context.patient_ids is not None)
+        changes.require_allowed_status(wanted.status, by_patient=context.by_patient)
         changes.require_missed(None, wanted, context.now)
         participants.require_somebody_comes(None, wanted)
         takes = TRANSITIONS[None, wanted.status].time == "takes"
@@ -206,7 +206,7 @@ class AppointmentHandlers:
             return await self.series.book(connection, context, current, resource, template, how)
         if await self._books_held_series(connection, current, resource, how):
             return await self.series.book_held(connection, context, current, resource, how)
-        if context.patient_ids is not None:
+        if context.by_patient:
             resource, words = with_reason_in_code(resource)
             how = replace(how, note=how.note or words)
         change = await self._hear(connection, context, current, resource, how)
@@ -310,7 +310,7 @@ class AppointmentHandlers:
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
     ) -> None:
-        by_patient = context.patient_ids is not None
+        by_patient = context.by_patient
         changes.require_transition(before.status, after.status, by_patient=by_patient)
         participants.require_somebody_comes(before, after)
         if by_patient:
@@ -345,10 +345,10 @@ class AppointmentHandlers:
         """The next version with the state that it keeps from the last one. If a patient or `$book` books it, everyone has
         accepted. A hold keeps its end, or becomes a request to the practice."""
         before, after, hold = change.before, change.after, change.hold
-        if (book or context.patient_ids is not None) and after.status == "booked" != before.status:
+        if (book or context.by_patient) and after.status == "booked" != before.status:
             after = after.booked()
         kept = before.held_until if before.status == after.status == "pending" else None
-        goes_on = after.status == "pending" or (after.status == "booked" and context.patient_ids is not None)
+        goes_on = after.status == "pending" or (after.status == "booked" and context.by_patient)
         asks = hold.confirmation if hold is not None and goes_on else None
         stays = after.status == before.status and not changes.is_moved(before, after)
         after = replace(
@@ -370,7 +370,7 @@ class AppointmentHandlers:
     ) -> None:
         """Refuses a patient's move of an offer, and cancelling or moving a visit after the practice's deadline."""
         moved = changes.is_moved(before, after)
-        if before.is_offer and moved and claims(after.status) and context.patient_ids is not None:
+        if before.is_offer and moved and claims(after.status) and context.by_patient:
             raise OfferNotMovable
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
@@ -391,12 +391,12 @@ class AppointmentHandlers:
             return
         if replaced.hidden and not accepted.hidden:
             return  # a representative who accepts for the person must not learn of the hidden visit
-        changes.require_to_come(replaced, context.now, by_patient=context.patient_ids is not None)
+        changes.require_to_come(replaced, context.now, by_patient=context.by_patient)
         await require_changeable(connection, context, replaced)
         await self.series.lock(connection, context, [accepted], [before, replaced])
         # A visible appointment does not name a hidden one.
         by = accepted.id if replaced.hidden or not accepted.hidden else None
-        context.besides.append(await self.withdraw(connection, context, current, replaced_by=by))
+        context.effects.besides.append(await self.withdraw(connection, context, current, replaced_by=by))
 
     async def _settle(
         self,
@@ -413,7 +413,7 @@ class AppointmentHandlers:
         if whose.alone:
             owners = whose.told
         moved = changes.is_moved(before, after)
-        anew = how.asks_until is not None or (moved and context.patient_ids is not None)
+        anew = how.asks_until is not None or (moved and context.by_patient)
         if after.confirmation == "asked" and (anew or not change.waits):
             await ask_practice(connection, context, after, whose, owners, before)
             return
@@ -500,11 +500,11 @@ class AppointmentHandlers:
         corrects a visit that has begun or is over."""
         before = self._repository.stored_facts(current)
         await self._word.hear_removal(connection, context, before)
-        if context.patient_ids is not None:
+        if context.by_patient:
             changes.require_transition(before.status, "cancelled", by_patient=True)
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)
-        changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
+        changes.require_to_come(before, context.now, by_patient=context.by_patient)
         await require_changeable(connection, context, before)
         await self._exchange.give_back(connection, context, before)
         hold = await forget_hold(connection, before.id)

@@ -23,7 +23,7 @@ async def ask_practice(
     """Keeps the taken slots until the practice answers (`asked.held_until`), and publishes that it is asked."""
     assert asked.held_until is not None
     await await_practice(connection, asked.id, asked.held_until)
-    context.undecided.add(asked.id)
+    context.effects.undecided.add(asked.id)
     # A booked appointment becomes pending again: consumers have to know.
     kind: EventKind = "updated" if before is not None and before.status == "booked" else "held"
     event = AppointmentEvent(

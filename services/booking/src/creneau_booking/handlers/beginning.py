@@ -15,7 +15,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 class Beginning(Protocol):
     """What begins the series that a stored request asks for, and what books one that is held (`handlers.series`). `asked`: the
     request, locked; `resource`: its next version; `template`: how it recurs. `book` and `hold` return the first appointment;
-    the others go to `context.besides`."""
+    the others go to `context.effects.besides`."""
 
     async def lock(
         self,

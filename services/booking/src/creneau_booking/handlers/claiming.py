@@ -201,7 +201,7 @@ class Claiming:
                 own = [actor for actor in missing if actor in claim.actors]
                 alone = await storage.occupy(connection, wanted.id, own, claim, context.now)
                 missing = (*alone, *sorted(of_groups - set(alone)))
-        missing = rules.not_overruled(wanted, missing, by_patient=context.patient_ids is not None)
+        missing = rules.not_overruled(wanted, missing, by_patient=context.by_patient)
         if missing:
             raise ActorsTaken(tuple(sorted(missing)), claim.start)
         if not result.all_slots:
@@ -219,7 +219,7 @@ class Claiming:
         claim = rules.claim_for(
             wanted,
             locked.wanted,
-            by_patient=context.patient_ids is not None,
+            by_patient=context.by_patient,
             practices=context.organizations,
             now=context.now,
             resolved=resolved,
@@ -233,7 +233,7 @@ class Claiming:
 
 def schedules(context: WriteContext) -> bool:
     """Whether the caller may be the scheduler of an agenda, who may have marked its slots before."""
-    return context.patient_ids is None and context.role in ("system", "software", "practitioner", "secretary")
+    return not context.by_patient and context.role in ("system", "software", "practitioner", "secretary")
 
 
 def _named(facts: Sequence[SlotFact], ids: Sequence[str]) -> tuple[SlotFact, ...]:

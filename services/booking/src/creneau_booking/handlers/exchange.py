@@ -59,7 +59,7 @@ class Exchange:
     ) -> Reach:
         """Locks what an appointment wants and what `before` has; finds the holds of the caller's own account on it. `again`:
         see `lock_slots`."""
-        holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
+        holder = (context.issuer, context.subject) if holding or context.by_patient else None
         # The scheduler of an agenda may have marked the slots of a request or a pending appointment, but of no other.
         asks = (
             before.status in ("proposed", "waitlist", "pending")
@@ -91,7 +91,7 @@ class Exchange:
         await require_known_patients(connection, context, wanted, locked.patients)
         if holding:
             others = locked.holds - len(wanted.fellows)
-            self._policy.require_one_more(others, by_patient=context.patient_ids is not None)
+            self._policy.require_one_more(others, by_patient=context.by_patient)
             await self.count_no_more(connection, context, wanted, reach)
         wanted = self._as_its_practice_has_it(context, wanted, locked)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
@@ -128,7 +128,7 @@ class Exchange:
                 schedules = await set_status(connection, before.id, after.slots, status, context.now)
                 return after, Whose(schedules)
             return after, NOBODY_ELSE
-        if time == "keeps" and same and context.patient_ids is not None:
+        if time == "keeps" and same and context.by_patient:
             context = context.unlimited()  # their own answer, which has been judged, and no booking
         reach = await self.reach(connection, context, after, before)
         locked = await self._cleared(connection, context, after, reach, before)
@@ -179,7 +179,7 @@ class Exchange:
         return confirmation.as_its_practice_has_it(
             wanted,
             locked.wanted,
-            by_patient=context.patient_ids is not None,
+            by_patient=context.by_patient,
             now=context.now,
             patience=self._policy.confirmation,
         )

@@ -83,7 +83,7 @@ class Holding:
         if template is not None and place is ALONE:
             return await self.series.hold(connection, context, current, resource, template)
         before = self._repository.stored_facts(current)
-        changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
+        changes.require_transition(before.status, "pending", by_patient=context.by_patient)
         if before.is_offer:
             raise OfferNotMovable
         until = context.now + self._policy.duration
@@ -94,7 +94,7 @@ class Holding:
         resource = heard(context, said_before, before, resource, self._repository.next(current, resource))
         resource = {**resource, "status": "pending"}
         after = self._repository.next(current, resource)
-        if context.patient_ids is not None:
+        if context.by_patient:
             changes.require_same_patient(before, after)
         hold = await hold_of(connection, current.id) if before.status == "pending" else None
         change = Change(said_before, before, resource, after, hold, moving=False)

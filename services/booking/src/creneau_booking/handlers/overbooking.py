@@ -28,7 +28,7 @@ class Overbooking:
     ) -> tuple[Appointment, Whose] | None:
         """Overbooks `wanted` if all its slots are taken; returns the appointment, its agendas and owners. None: book it as
         usual, because the slots are free, or the caller may not overbook."""
-        if not rules.may_overbook(wanted, by_patient=context.patient_ids is not None):
+        if not rules.may_overbook(wanted, by_patient=context.by_patient):
             return None
         locked = await self._claiming.lock(connection, context.now, wanted)
         slots = locked.wanted

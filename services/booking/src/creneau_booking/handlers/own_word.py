@@ -112,7 +112,7 @@ class OwnWord:
 
     async def hear_hold(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
         """Like `hear_change`, for a stored request that is to be held, or a hold that is to be extended."""
-        if context.patient_ids is not None and claims(change.before.status):
+        if context.by_patient and claims(change.before.status):
             changes.require_own_live_hold(*_whose(change.hold, context))
         return await self.hear_change(connection, context, change)
 
@@ -160,7 +160,7 @@ class OwnWord:
 
         Participants of `before` may stay; the claim checks again who is taken.
         """
-        if context.patient_ids is None or not slots or len(slots) < len(wanted.slots):
+        if not context.by_patient or not slots or len(slots) < len(wanted.slots):
             return wanted  # a slot that is missing is refused with the claim
         agenda = tuple(dict.fromkeys(actor for slot in slots for actor in slot.actors))
         return await self._with_agenda(connection, context, wanted, agenda, before)
@@ -174,14 +174,14 @@ class OwnWord:
     ) -> Appointment:
         """Like `with_company`, for a request, which takes nothing: without slots it may name actors who have an agenda.
         Raises UnknownSlots if its slots do not exist; a practice's appointment that is over may name any slots."""
-        if context.patient_ids is None and wanted.status not in ASKED:
+        if not context.by_patient and wanted.status not in ASKED:
             return wanted
         found = await agenda_actors(connection, wanted.slots, context) if wanted.slots else {}
         had = before.slots if before is not None else ()
         missing = sorted(set(wanted.slots) - set(found) - set(had))
         if missing:
             raise UnknownSlots(tuple(missing))
-        if context.patient_ids is None:
+        if not context.by_patient:
             return wanted
         agenda = tuple(dict.fromkeys(actor for actors in found.values() for actor in actors))
         if not wanted.slots:

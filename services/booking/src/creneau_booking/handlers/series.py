@@ -155,7 +155,7 @@ class Series:
         hold: bool,
     ) -> tuple[Stored, datetime | None]:
         """Takes the whole series that a stored request (locked) asks for; `resource`: its next version. Returns the first, and
-        the end of the hold if all of it is to be held (`hold`); the others go to `context.besides`."""
+        the end of the hold if all of it is to be held (`hold`); the others go to `context.effects.besides`."""
         resource = mapper.without_series(resource)
         if how.book:
             resource = said(self._repository.facts(resource).booked(), resource)
@@ -163,7 +163,7 @@ class Series:
         taken = await self.take(
             connection, context, wanted, template, hold=hold, replaces=how.replaces, asked=asked, how=how
         )
-        context.besides.extend(taken.stored[1:])
+        context.effects.besides.extend(taken.stored[1:])
         return taken.stored[0], taken.until
 
     async def expand(
@@ -182,7 +182,7 @@ class Series:
             raise SeriesWithoutTime()
         pattern = Pattern.of(facts, slots)
         start = pattern.start
-        most = self._limits.most(by_patient=context.patient_ids is not None)
+        most = self._limits.most(by_patient=context.by_patient)
         found: list[Wanted] = []
         dates = occurrences(recurrence, start, pattern.zone, most)
         for number, moment in dates:
@@ -214,7 +214,7 @@ class Series:
         `first_id`: a generated id for the first one, which `replaces` a cancelled appointment (id); `asked`: the first one
         is this stored request, locked, which becomes it as `how` says.
         """
-        most = self._limits.most(by_patient=context.patient_ids is not None)
+        most = self._limits.most(by_patient=context.by_patient)
         if len(wanted) > most:
             raise SeriesTooLong(most)
         planned = await self._planned(connection, context, wanted)
@@ -329,7 +329,7 @@ class Series:
         """Locks accounts, then people, then slots, of all appointments at once: the order of a single appointment. `versions`
         take time, `before` (stored, their rows locked) give it back."""
         everyone = [*versions, *before]
-        if context.patient_ids is not None:
+        if context.by_patient:
             patients = {patient_key(p, hidden=v.hidden) for v in everyone for p in v.patients}
             keys = {account_key(context.issuer, context.subject), *patients}
             await await_account(connection, sorted(keys), context.now)
@@ -353,7 +353,7 @@ class Series:
             )
         booked = {one.id: one for one in await self.confirm(connection, context, held, resource, how)}
         asked = booked.pop(held.id)
-        context.besides.extend(booked.values())
+        context.effects.besides.extend(booked.values())
         return asked
 
     async def confirm(

@@ -66,4 +66,4 @@ def acting(context: WriteContext) -> Actor:
     """The actor of a write, as events name it."""
     if context.by_service:
         return "system"
-    return "patient" if context.patient_ids is not None else "provider"
+    return "patient" if context.by_patient else "provider"

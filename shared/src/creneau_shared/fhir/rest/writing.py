@@ -60,7 +60,7 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         practitioner=request.principal.practitioner,
         national_id=request.principal.national_id,
         patient_ids=access.patient_ids,
-        people=access.rights.people if access.patient_ids is not None else None,
+        people=access.rights.people if access.by_patient else None,
         oneself=access.rights.oneself,
         required=access.required,
         organizations=access.organizations,
@@ -295,7 +295,7 @@ async def audit_besides(
     service: FhirService, connection: Connection, request: FhirRequest, context: WriteContext
 ) -> None:
     """Leaves the traces of what a write has created and changed besides."""
-    for one in context.besides:
+    for one in context.effects.besides:
         await service.audit(connection, request, "C" if one.version == 1 else "U", one)
 
 
@@ -306,8 +306,8 @@ def written(
     it."""
     address = service.location(stored)
     stored = service.as_shown(access, stored)
-    more = context.answer if context is not None else {}
-    if context is not None and stored.id in context.undecided:
+    more = context.effects.headers if context is not None else {}
+    if context is not None and stored.id in context.effects.undecided:
         status = 202
     return Answer.of(stored, status, **{"Location": address, "Content-Location": address}, **more)
 

@@ -39,6 +39,18 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Effects:
+    """What a write does beside the resource that it returns."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    """added to the answer (such as a hold's Expires)"""
+    undecided: set[str] = field(default_factory=set)
+    """ids of written resources that wait for somebody's decision: answered by 202"""
+    besides: list[Stored] = field(default_factory=list)
+    """other resources of the type that were changed: each leaves its trace"""
+
+
+@dataclass(frozen=True, slots=True)
 class WriteContext:
     """Who writes, when, and on behalf of which request. Handed to every write."""
 
@@ -70,12 +82,13 @@ class WriteContext:
     names_new: bool = False
     """whether the client, and not the service, chose the id of the created resource (PUT)"""
     correlation_id: str | None = None
-    answer: dict[str, str] = field(default_factory=dict)
-    """response headers that the write adds (such as a hold's Expires)"""
-    undecided: set[str] = field(default_factory=set)
-    """ids of written resources that wait for somebody's decision: answered by 202"""
-    besides: list[Stored] = field(default_factory=list)
-    """other resources of the type that the same write has changed: each leaves its trace"""
+    effects: Effects = field(default_factory=Effects)
+    """what the write has done beside its resource: filled in by the store, read by who answers"""
+
+    @property
+    def by_patient(self) -> bool:
+        """Whether they act as a consumer: for Patients that are named, under the rules for patients."""
+        return self.patient_ids is not None
 
     def unlimited(self) -> WriteContext:
         """The same write without limits of reach, after the decision that it may be done."""

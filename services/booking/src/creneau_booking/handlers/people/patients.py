@@ -47,7 +47,7 @@ class ContactSettings:
 def answers_for_addresses(context: WriteContext) -> bool:
     """Whether the author vouches for addresses, having seen or spoken to the person: everybody but a patient's account,
     whatever its scopes. A counsellor does, being present with the person."""
-    return context.patient_ids is None or context.role == "counsellor"
+    return not context.by_patient or context.role == "counsellor"
 
 
 async def require_more_than_asked(
@@ -72,7 +72,7 @@ def require_writable(context: WriteContext, before: Resource | None, after: Reso
     """Raises BornLater for a birth date in the future, and InsWrong for an impossible INS. For callers who act for a person,
     counsellors too: StatedByStaff for elements not theirs, AddressesUnreachable for an impossible address."""
     require_born(before, after, context.now)
-    if context.patient_ids is not None:
+    if context.by_patient:
         require_own_words(before, after)
         require_reachable(before, after)
     _require_ins(context, before, after)
@@ -176,7 +176,7 @@ def _require_ins(context: WriteContext, before: Resource | None, after: Resource
     if wrong := tuple((index, fault) for index, fault in faults if fault == "form" or not told):
         raise InsWrong(wrong)
     if faults:
-        context.answer["Warning"] = ", ".join(
+        context.effects.headers["Warning"] = ", ".join(
             f'199 - "identifier[{index}]: key of INS does not hold"' for index, _ in faults
         )
 
@@ -196,5 +196,5 @@ async def _hold_ins(
 async def _sees(connection: Connection, context: WriteContext, patient_id: str) -> bool:
     """Whether the author may see the Patient: it belongs to a practice for which they write, or they see all."""
     if context.organizations is None:
-        return context.patient_ids is None
+        return not context.by_patient
     return await identities.is_of(connection, patient_id, owned_by(context.organizations))

@@ -226,7 +226,7 @@ class RelatedPersonStore(GenericStore):
             patient,
             OWNER,
         )
-        if owners is None and context.organizations is None and context.patient_ids is None:
+        if owners is None and context.organizations is None and not context.by_patient:
             # Other callers get the same refusal for a Patient of others and for one that does not exist.
             await require_registered(connection, (patient,), "proxy")
         if current is not None and current.content is not None and self.proxy(current).patient != patient:

@@ -230,7 +230,7 @@ class BookOperation:
             template = template_of(sent or {})
             if template is not None and before.occurrence is None:
                 resource = with_template(without_series(resource), template)
-            require_transition(before.status, "booked", by_patient=session.context.patient_ids is not None)
+            require_transition(before.status, "booked", by_patient=session.context.by_patient)
             resource = await self._at_another_time(session, _commented(resource, given), sent, before, given)
             resource = {**resource, "status": "booked"}
         else:

@@ -52,7 +52,7 @@ class ConfirmOperation:
         if resource["status"] == "booked":
             return await answer_with(session, current, created=False, wants_bundle=False)
         facts = repository.stored_facts(current)
-        if facts.is_offer and session.access.patient_ids is None:
+        if facts.is_offer and not session.access.by_patient:
             agreed = await self._desk.handlers.agree(session.connection, session.context, current, facts)
             if agreed is not None:
                 return await answer_with(session, agreed, created=False, wants_bundle=False)

@@ -81,7 +81,7 @@ class Session:
         known = await self._known(patient)
         if known is not None:
             return {"reference": f"Patient/{known}"}
-        if self.access.patient_ids is not None:
+        if self.access.by_patient:
             raise Unprocessable(
                 "Inscrivez d'abord cette personne (POST Patient), puis donnez sa référence (patient-reference).",
                 "Register that person first (POST Patient), then give a reference (patient-reference).",
@@ -108,7 +108,7 @@ class Session:
                 stored = await read_current(self.connection, self.desk.patients, access, id_)
             except (NotFound, Gone):
                 continue
-            if access.patient_ids is None or is_born_and_named_as(patient, loads(stored.content or b"{}")):
+            if not access.by_patient or is_born_and_named_as(patient, loads(stored.content or b"{}")):
                 same.append(id_)
         return same[0] if len(same) == 1 else None
 
@@ -178,7 +178,7 @@ async def answer_with(
     await service.audit(session.connection, session.call.request, action, stored)
     await audit_besides(service, session.connection, session.call.request, session.context)
     extra = {**(headers or {}), "Location": service.location(stored)}
-    undecided = stored.id in session.context.undecided
+    undecided = stored.id in session.context.effects.undecided
     seen = service.as_shown(session.access, stored)
     if undecided:
         until = session.desk.repository.stored_facts(stored).held_until
@@ -198,7 +198,7 @@ def _until_entry(session: Session, stored: Stored) -> Entry:
     """Returns an entry that says until when the slot is kept, for readers of the Bundle alone (Argonaut)."""
     until = session.desk.repository.stored_facts(stored).held_until
     assert until is not None
-    for_practice = stored.id in session.context.undecided
+    for_practice = stored.id in session.context.effects.undecided
     fr, en = (
         ("Le cabinet a jusqu'au {} pour répondre.", "The practice has until {} to answer.")
         if for_practice

@@ -126,7 +126,7 @@ def begun_series(
     facts = session.desk.repository.stored_facts
     if facts(asked).occurrence is not None or facts(stored).occurrence is None:
         return None
-    return Taken((stored, *session.context.besides), until)
+    return Taken((stored, *session.context.effects.besides), until)
 
 
 async def answer_with_series(session: Session, taken: Taken, *, created: bool) -> Answer:
@@ -143,7 +143,7 @@ async def answer_with_series(session: Session, taken: Taken, *, created: bool) -
     links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
     headers = {"Location": service.location(taken.stored[0])}
     facts = session.desk.repository.stored_facts
-    undecided = [facts(s).held_until for s in taken.stored if s.id in session.context.undecided]
+    undecided = [facts(s).held_until for s in taken.stored if s.id in session.context.effects.undecided]
     ends = [until for until in (taken.until, *undecided) if until is not None]
     if ends:
         headers["Expires"] = http_date(min(ends))

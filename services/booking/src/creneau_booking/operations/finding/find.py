@@ -181,7 +181,7 @@ class FindOperation:
         """Proposes each slot alone, for calls that one agenda answers."""
         request, service = asked.call.request, asked.call.service
         pairs = times(asked.start, asked.end)
-        if asked.access.patient_ids is not None:
+        if asked.access.by_patient:
             pairs.append(("bookable", "true"))
         if asked.cursor:
             pairs.append((CURSOR_PARAMETER, asked.cursor))
@@ -230,7 +230,7 @@ class FindOperation:
                 to_come(request.now),
             ),
             all_required=asked.all_required,
-            bookable=asked.access.patient_ids is not None,
+            bookable=asked.access.by_patient,
             gathered_max=self._gathered_max,
         )
         common = await search.run(asked.start, asked.end, asked.series, elsewhere)
@@ -346,7 +346,7 @@ def _place(cursor: Cursor) -> tuple[datetime, tuple[int, ...], tuple[str, ...]]:
 def _require_one_patient(asked: _Asked) -> None:
     """Raises Unprocessable if a consumer names several patients: what would be proposed for them they could not book."""
     named = {id_of(reference) or identifier_of(reference) for reference in asked.patients}
-    if asked.access.patient_ids is not None and len(named) > 1:
+    if asked.access.by_patient and len(named) > 1:
         raise Unprocessable(
             "Un rendez-vous se prend pour une personne : n'en nommez qu'une. Un cabinet en trouve pour plusieurs ensemble.",
             "An appointment is for one person: name only one. A practice finds some for several together.",
@@ -368,7 +368,7 @@ async def _seen_by_practice(connection: Connection, asked: _Asked) -> frozenset[
     """Returns the ids of the patients whom a practice names and may see, so that times at which they are elsewhere are left
     out. Empty if a patient searches for themselves: the booking rules know their visits."""
     ids, rights = named_patients(asked.given), asked.call.request.rights
-    if asked.access.patient_ids is not None or rights is None or rights.reach("Patient", "r") is None:
+    if asked.access.by_patient or rights is None or rights.reach("Patient", "r") is None:
         return frozenset()
     required = rights.access("Patient", "r").required
     store = asked.call.service.served("Patient").store

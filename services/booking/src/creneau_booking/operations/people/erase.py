@@ -155,7 +155,7 @@ class EraseOperation:
     ) -> None:
         """Records the erasure in the trail. If the person erased themselves, it names only the id of their Patient."""
         request = call.request
-        if access.patient_ids is not None:
+        if access.by_patient:
             request = replace(request, principal=replace(request.principal, subject=f"Patient/{current.id}"))
         await call.service.audit(connection, request, "D", current)
 

@@ -132,7 +132,7 @@ async def agendas_of(
         f" WHERE slot.id = ANY($1::uuid[]) AND ($3 OR schedule.terms && $4 OR {is_public('slot_kind')}) ORDER BY 1",
         [slot_key(id_) for id_ in slots],
         OWNER,
-        context.patient_ids is None and context.organizations is None,
+        not context.by_patient and context.organizations is None,
         owned_by(context.organizations or ()),
     )
     owners = frozenset(after(OWNER, (term for row in rows for term in row["owners"])))
@@ -151,7 +151,7 @@ async def agenda_actors(
     connection: Connection, slot_ids: Sequence[str], seen_by: WriteContext | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Returns the actors of each slot's agenda, as references; with `seen_by`, only for slots that this writer may see."""
-    sees_all = seen_by is None or (seen_by.patient_ids is None and seen_by.organizations is None)
+    sees_all = seen_by is None or (not seen_by.by_patient and seen_by.organizations is None)
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id,"
         f" {_ACTORS} AS actors"

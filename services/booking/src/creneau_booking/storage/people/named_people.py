@@ -55,7 +55,7 @@ async def with_known_people(
         if said and said not in kept:
             actor = await _named_here(connection, context, said, base_url)
             participant = {**participant, "actor": actor}
-            if context.patient_ids is None and _is_patient_of_nowhere(actor, appointment):
+            if not context.by_patient and _is_patient_of_nowhere(actor, appointment):
                 unclear.append((index, _said(said)))
         people.append(participant)
     if unclear:
@@ -120,7 +120,7 @@ async def _borne_by(
     rows = await connection.fetch(
         _FOUND,
         identifier_terms(system, value),
-        context.patient_ids is None and context.organizations is None,
+        not context.by_patient and context.organizations is None,
         list(context.patient_ids or ()),
         owned_by(context.organizations or ()),
         besides,

@@ -42,7 +42,7 @@ async def with_known_slots(
     that cannot be found. A slot that the writer may not see counts as missing."""
     references = appointment.get("slot", [])
     sees = (
-        context.patient_ids is None and context.organizations is None,
+        not context.by_patient and context.organizations is None,
         owned_by(context.organizations or ()),
     )
     found = [await _slot(connection, sees, appointment, reference, base_url) for reference in references]

@@ -41,6 +41,24 @@ async def test_a_resource_from_its_creation_to_its_end(small: Small) -> None:
     assert methods == ["DELETE", "PUT", "PUT", "POST"]
 
 
+@pytest.mark.parametrize("part", ["_elements=active", "_summary=data"])
+async def test_a_part_is_not_written_over_the_whole(small: Small, part: str) -> None:
+    """What was read in part and sent back would erase the rest."""
+    at = await created(small.system)
+    read = (await small.system.ask("GET", f"{at}?{part}")).resource
+    refused = await small.system.ask("PUT", at, read)
+    assert (refused.status, refused.resource["issue"][0]["details"]["coding"][0]["code"]) == (
+        422,
+        "subsetted",
+    )
+    entry = {"resource": read, "request": {"method": "PUT", "url": at}}
+    together = await small.system.ask(
+        "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    )
+    assert together.status == 422
+    assert (await small.system.ask("GET", at)).resource["meta"]["versionId"] == "1"
+
+
 async def test_what_is_refused_leaves_nothing_but_its_trace(small: Small) -> None:
     at = await created(small.system)
     other = small.patient("somebody-else")

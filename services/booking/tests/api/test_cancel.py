@@ -44,6 +44,21 @@ def cancelling(name: str = "reason", **more: object) -> Resource:
     return body
 
 
+async def test_a_misspelt_name_is_not_passed_over(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """What changes something understands all that it is told, or does nothing; the nearest name is told."""
+    stored = await practice.create(
+        appointment("booked", slots=agenda.slots[:1], patient=await practice.new_patient())
+    )
+    path, software = f"Appointment/{stored.id}", callers.software("en")
+    refused = await software.post(f"{path}/$cancel", cancelling("raeson"))
+    assert (refused.status_code, code(refused)) == (400, "unknown-parameter")
+    assert "“reason”" in refused.json()["issue"][0]["details"]["text"]
+    assert (await software.post(f"{path}/$cancel?dryrun=true", cancelling())).status_code == 400
+    assert (await software.get(path)).json()["status"] == "booked"
+
+
 @pytest.mark.parametrize("way", ["instance", "type", "identifier"])
 async def test_75_a_patient_cancels_with_a_reason_and_a_word(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str, way: str

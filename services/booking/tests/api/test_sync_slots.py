@@ -119,7 +119,7 @@ async def test_outside_the_window_nothing_is_touched(callers: Callers, practice:
     agenda, software = await practice.open_agenda(6), callers.software()
     assert counted(await sync(software, agenda, [], 3)) == counts(deleted=3)
     assert set(await in_agenda(software, agenda)) == {utc(agenda.at(n)) for n in (3, 4, 5)}
-    assert counted(await sync(software, agenda, [said(agenda, 9)], x="y")) == counts(created=1)
+    assert counted(await sync(software, agenda, [said(agenda, 9)], _format="json")) == counts(created=1)
     assert len(await in_agenda(software, agenda)) == 4
 
 
@@ -275,3 +275,45 @@ async def test_a_group_with_room_is_free_to_both(callers: Callers, practice: Pra
     answer = await sync(software, agenda, slots[1:])
     assert counted(answer) == counts(unchanged=1, conflicts=1)
     assert answer["told"][id_][0] in made
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        {"form": "2026-01-01"},
+        {"from": ""},
+        {"from": "2026-01-01", "ot": "2026-02-01"},
+        {"from": "2026-01-01", "start": "2026-01-02"},
+        {"from": "2026-01-01", "period": "2026-01-01/2026-02-01"},
+    ],
+)
+async def test_nothing_of_the_period_is_passed_over(
+    callers: Callers, practice: Practice, period: dict[str, str]
+) -> None:
+    """What is not sent is deleted: a misspelt end would empty all that follows."""
+    agenda, software = await practice.open_agenda(3), callers.software()
+    before = await in_agenda(software, agenda)
+    assert (await ndjson(software, agenda, [], period)).status_code == 400
+    parameters = [{"name": name, "valueString": value} for name, value in period.items() if value]
+    if parameters:
+        body = {"resourceType": "Parameters", "parameter": parameters}
+        assert (await software.post(f"Schedule/{agenda.id}/$sync-slots", body)).status_code == 400
+    assert await in_agenda(software, agenda) == before
+
+
+@pytest.mark.parametrize(
+    "page", [{"link": [{"relation": "next", "url": "https://agenda.exemple.fr/2"}]}, {"total": 2}]
+)
+async def test_a_page_is_not_the_whole(callers: Callers, practice: Practice, page: dict[str, Any]) -> None:
+    agenda, software = await practice.open_agenda(3), callers.software()
+    before = await in_agenda(software, agenda)
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "entry": [{"resource": said(agenda, 0)}],
+        **page,
+    }
+    times = f"?from={utc(agenda.start)}&to={utc(agenda.at(5))}"
+    refused = await software.post(f"Schedule/{agenda.id}/$sync-slots{times}", bundle)
+    assert (refused.status_code, code(refused)) == (422, "feed-page")
+    assert await in_agenda(software, agenda) == before

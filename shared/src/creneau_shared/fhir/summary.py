@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Final, Literal, cast
 
+from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.definitions import ElementDefinition, TypeDefinition, type_definition
 from creneau_shared.fhir.json import dumps, loads
 
@@ -21,8 +22,25 @@ SUBSETTED: Final = {
     "display": "subsetted",
 }
 
+_CODE: Final = SUBSETTED["system"], SUBSETTED["code"]
+
 _ALWAYS: Final = frozenset({"id", "meta"})
 """Elements of a resource that every part of it keeps."""
+
+
+def require_whole(resource: dict[str, Any]) -> None:
+    """Raises Unprocessable for a part of a resource (tagged SUBSETTED): stored, it would take the place of the whole."""
+    meta = resource.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    if any((tag.get("system"), tag.get("code")) == _CODE for tag in tags or () if isinstance(tag, dict)):
+        raise Unprocessable(
+            "Ce contenu n'est qu'une partie de la ressource (étiquette SUBSETTED, lue avec _summary ou _elements) : l'écrire"
+            " effacerait le reste. Relisez-la entière, ou envoyez un PATCH.",
+            "This is a part of the resource (tag SUBSETTED, read with _summary or _elements): writing it would erase the rest."
+            " Read the whole, or send a PATCH.",
+            expression=f"{resource.get('resourceType')}.meta.tag",
+            details_code="subsetted",
+        )
 
 
 def cut_down(content: bytes, elements: Collection[str], summary: str) -> bytes:

@@ -9,13 +9,16 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
 
+STARTS, ENDS = ("start", "from", "_from"), ("end", "to", "_to")
+"""The spellings of the two ends"""
+
 
 def window_of(given: OperationInput, zone: tzinfo = PARIS) -> tuple[datetime | None, datetime | None]:
     """Returns start (inclusive) and end (exclusive). An end given as a day includes that day. Raises BadRequest if a value
     is no date."""
     period = next((value for value in given.all("period") if isinstance(value, dict)), {})
-    start = period.get("start") or given.first("start", "from", "_from")
-    end = period.get("end") or given.first("end", "to", "_to")
+    start = period.get("start") or given.first(*STARTS)
+    end = period.get("end") or given.first(*ENDS)
     return _read(start, "start", zone, last=False), _read(end, "end", zone, last=True)
 
 

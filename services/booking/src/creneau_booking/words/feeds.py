@@ -6,6 +6,7 @@ from creneau_booking.domain.refusals.feeds import (
     AgendaNotUpToDate,
     AgendaWrittenMeanwhile,
     NewAgendaBusy,
+    PageOfSlots,
     SlotOfAnotherAgenda,
     SlotOutsideWindow,
     SlotSentTwice,
@@ -58,6 +59,19 @@ def _(r: SlotOutsideWindow) -> CreneauError:
         f"Slot no. {r.number} does not start within the synchronised period (from included, to excluded).",
         expression="Slot.start",
         details_code="outside-window",
+    )
+
+
+@WORDS.says(PageOfSlots)
+def _(_: PageOfSlots) -> CreneauError:
+    return Unprocessable(
+        "Ce Bundle n'est qu'une page d'une liste plus longue (un lien « next », ou un total plus grand que ses entrées) : ce qui"
+        " manque serait supprimé. Envoyez tous les créneaux de la période, ou la période de cette page.",
+        "This Bundle is a page of a longer list (a “next” link, or a total above its entries): what is missing would be deleted."
+        " Send all slots of the period, or the period of this page.",
+        code="incomplete",
+        expression="Bundle.link",
+        details_code="feed-page",
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from creneau_shared.errors import BadRequest
@@ -30,6 +31,16 @@ _PARTS = ('{"resource":', '{"value')
 """How texts of `part_text` begin"""
 
 
+GENERAL = frozenset({"_format", "_pretty", "_count", "_summary", "_elements"})
+"""Parameters that every call may have"""
+
+
+def known_names(definition: Resource, *others: str) -> frozenset[str]:
+    """Returns the parameter names that an operation knows: its own, `others`, and those that every call may have."""
+    own = {one["name"] for one in definition["parameter"] if one["use"] == "in"}
+    return frozenset({*own, *others, *GENERAL})
+
+
 class OperationInput:
     """The named values that an operation was called with; `base_url`: the base at which it was called."""
 
@@ -42,12 +53,14 @@ class OperationInput:
         call: OperationCall,
         *,
         bare: str | None = None,
+        also: Collection[str] = (),
         read_as: Callable[[Resource], Resource] = lambda resource: resource,
     ) -> OperationInput:
         """The input of a call; a body that is no Parameters is the value of the parameter `bare`. `read_as` turns each
         given resource that a guide writes against R4 into what R4 demands, before it is checked. BadRequest for a parameter
-        that is given more often than the OperationDefinition allows, of which only the first would be heard, and for more
-        parameters than a search may have values."""
+        that is given more often than the OperationDefinition allows, of which only the first would be heard, for more
+        parameters than a search may have values, and for a name that an operation which changes something does not know:
+        neither the definition nor `also` (other spellings) has it, and what is misspelt must not count as not said."""
         request = call.request
         entries: list[tuple[str, Any]] = [
             _entry(part) if (part := _part_in_link(request, name, text)) else (name, text)
@@ -70,6 +83,8 @@ class OperationInput:
         check_at_most("*", len(entries), _LIMITS.values_total_max, "paramètres", "parameters")
         given = OperationInput(entries, request.base_url)
         given.refuse_repeated(call.definition)
+        if call.definition["affectsState"]:
+            given.refuse_unknown(known_names(call.definition, *also), f"${call.definition['code']}")
         return given
 
     @staticmethod
@@ -98,15 +113,22 @@ class OperationInput:
     def names(self) -> frozenset[str]:
         return frozenset(name for name, _ in self._entries)
 
+    def unknown(self, known: Collection[str]) -> list[str]:
+        """The names that are not known; `name.identifier` and `name:identifier` are known with their name."""
+        return sorted(name for name in self.names if name not in known and _plain(name) not in known)
+
     def refuse_unknown(self, known: Collection[str], operation: str) -> None:
-        """BadRequest for a name that the operation does not know. Called for `Prefer: handling=strict`."""
-        unknown = sorted(self.names.difference(known))
-        if unknown:
+        """BadRequest for a name that the operation does not know: the nearest known one is told."""
+        for name in self.unknown(known):
+            near = get_close_matches(name, known, 1)
             raise BadRequest(
-                f"Le paramètre « {unknown[0]} » n'est pas connu de {operation}.",
-                f"{operation} does not know the parameter “{unknown[0]}”.",
+                f"Le paramètre « {name} » n'est pas connu de {operation}."
+                + "".join(f" Vouliez-vous dire « {one} » ?" for one in near),
+                f"{operation} does not know the parameter “{name}”."
+                + "".join(f" Did you mean “{one}”?" for one in near),
                 code="not-supported",
-                expression=f"http.{unknown[0]}",
+                expression=f"http.{name}",
+                details_code="unknown-parameter",
             )
 
     def all(self, *names: str) -> list[Any]:

@@ -45,6 +45,7 @@ from creneau_shared.fhir.storage.store import (
     Stored,
     WriteContext,
 )
+from creneau_shared.fhir.summary import require_whole
 from creneau_shared.fhir.validation import check
 from creneau_shared.security.access import COMPARTMENT, Access
 from creneau_shared.security.rights import person_terms
@@ -315,6 +316,7 @@ def written(
 def checked(service: FhirService, request: FhirRequest, store: ResourceStore) -> Resource:
     """The resource in the body, after the checks of what may be stored of the type."""
     resource = request.resource()
+    require_whole(resource)
     _check(service, resource, store)
     return resource
 

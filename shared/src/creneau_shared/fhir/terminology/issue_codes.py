@@ -98,9 +98,12 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "no-free-slot": ("Aucun créneau libre", "No free slot"),
     "agenda-not-connected": ("Agenda non relié", "Agenda not connected"),
     "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda not up to date"),
+    "subsetted": ("Partie d'une ressource", "Part of a resource"),
+    "unknown-parameter": ("Paramètre inconnu d'une opération", "Parameter that the operation does not know"),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas
+    "feed-page": ("Page d'une liste plus longue", "Page of a longer list"),
     "slot-taken": ("Créneau déjà pris", "Slot already taken"),
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
     "group-full": ("Plus assez de places au créneau", "Not as many places left in the slot"),

@@ -22,6 +22,11 @@ class TooManySlots(Refusal):
 
 
 @dataclass(eq=False)
+class PageOfSlots(Refusal):
+    """What is sent as the whole of a period is a page of a longer list: the rest of it would be deleted."""
+
+
+@dataclass(eq=False)
 class SlotOfAnotherAgenda(Refusal):
     """One of the slots that are sent (the `number`th) names another agenda."""
 

@@ -15,7 +15,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.openings.refusals import ClosureTooLong, ClosureUnclear
 from creneau_booking.handlers.closing import Closure, ClosureHandlers
 from creneau_booking.operations.booking.desk import Desk
-from creneau_booking.operations.moments import window_of
+from creneau_booking.operations.moments import ENDS, STARTS, window_of
 from creneau_booking.operations.references import id_of, with_literal
 from creneau_booking.storage.agendas.rules import rules_of_schedules
 from creneau_booking.storage.openings.closing import (
@@ -117,7 +117,7 @@ class CloseOperation:
         return Operation(DEFINITION, self.handle, at_once=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call)
+        given = OperationInput.of(call, also=(*STARTS, *ENDS, "mode", "dryRun", "confirmed"))
         action = str(given.first("action", "mode") or "move")
         if action not in ("move", "cancel", "reopen"):
             raise _unknown_action(action)

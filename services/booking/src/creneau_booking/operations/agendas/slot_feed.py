@@ -1,6 +1,9 @@
 """Reads the input of `$sync-slots` slot by slot: NDJSON, a Bundle, a Parameters with slots, or one Slot.
 
 Each slot is checked and becomes a row before the next is read, so that a long feed keeps only the narrow rows.
+
+What is missing in a feed with a period is deleted: so nothing of the period is passed over (a misspelt name, an empty
+value, two that differ), and a page of a longer list is no feed.
 """
 
 from __future__ import annotations
@@ -11,11 +14,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from creneau_booking.domain.refusals.feeds import SlotOfAnotherAgenda, SlotOutsideWindow, TooManySlots
+from creneau_booking.domain.refusals.feeds import (
+    PageOfSlots,
+    SlotOfAnotherAgenda,
+    SlotOutsideWindow,
+    TooManySlots,
+)
+from creneau_booking.operations.moments import ENDS, STARTS, end_of
 from creneau_booking.storage.mapping.slot import Kinds, SlotKind, kind_of, row_of
 from creneau_booking.storage.slots.sync import SlotSent, Window
-from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, CreneauError, Issue, Unprocessable
 from creneau_shared.fhir.datatypes import CALENDAR_END, PRIMITIVES, parse_interval
 from creneau_shared.fhir.json import dumps, loads_sent
@@ -23,12 +32,14 @@ from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.bounds import Bounds
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.negotiation import is_ndjson
+from creneau_shared.fhir.rest.parameters import GENERAL, OperationInput
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.summary import require_whole
 from creneau_shared.fhir.validation import check
 from creneau_shared.refusal import Refusal
 
-FROM, TO = ("from", "start", "_from"), ("to", "end", "_to")
+_KNOWN = frozenset({*STARTS, *ENDS, *GENERAL})
 _IS_TEXT = PRIMITIVES["string"].accepts
 _ITS_OWN = (
     ("id", PRIMITIVES["id"].accepts),
@@ -48,12 +59,17 @@ class SlotFeed:
 
 
 async def read_feed(
-    request: FhirRequest, schedule: str, base_url: str, bounds: Bounds, most: int
+    request: FhirRequest, schedule: str, zone: ZoneInfo, base_url: str, bounds: Bounds, most: int
 ) -> SlotFeed:
-    """Returns the request's slots for the agenda (id), at most `most`. Raises BadRequest if one cannot be read and
-    Unprocessable if it is not valid, each with the slot's number; TooManySlots, SlotOfAnotherAgenda or SlotOutsideWindow."""
-    given, resources = _sent(request)
-    start, end = _bound(given, FROM, last=False), _bound(given, TO, last=True)
+    """Returns the request's slots for the agenda (id), at most `most`; days are those of its `zone`. Raises BadRequest if one
+    cannot be read, or the period is not understood to the letter, and Unprocessable if one is not valid, each with the slot's
+    number; TooManySlots, SlotOfAnotherAgenda, SlotOutsideWindow or PageOfSlots."""
+    given, bundles, resources = _sent(request)
+    OperationInput(given).refuse_unknown(_KNOWN, "$sync-slots")
+    start, end = _bound(given, STARTS, zone, last=False), _bound(given, ENDS, zone, last=True)
+    whole = start is not None or end is not None
+    if whole and any(map(_is_page, bundles)):
+        raise PageOfSlots()
     if start is not None and end is not None and end <= start:
         raise BadRequest(
             "La période finit avant de commencer.",
@@ -74,7 +90,6 @@ async def read_feed(
         slots.append(one)
         if number % SLOTS_A_TURN == 0:
             await asyncio.sleep(0)
-    whole = start is not None or end is not None
     return SlotFeed(slots, _window(slots, start, end, request.now, whole=whole))
 
 
@@ -89,40 +104,46 @@ def _window(
     return Window(start or min(now, earliest), end or CALENDAR_END, whole=True)
 
 
-def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], Iterator[Resource]]:
-    """Returns the simple parameters, and an iterator over the slots."""
+def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], list[Resource], Iterator[Resource]]:
+    """Returns the simple parameters, the Bundles, and an iterator over the slots."""
     given: list[tuple[str, Any]] = list(request.query)
     if request.parsed is None and is_ndjson(request.headers.get("content-type")):
-        return given, _lines(request.body)
+        return given, [], _lines(request.body)
     if not request.body.strip() and request.parsed is None:
-        return given, iter(())
+        return given, [], iter(())
     resource = request.resource()
+    sent = [resource]
     if resource.get("resourceType") == "Parameters":
         parts = [json_object(part) for part in resource.get("parameter", ())]
-        given += [
-            said
-            for part in parts
-            for name, value in part.items()
-            if name.startswith("value")
-            for said in _said(str(part.get("name", "")), value)
-        ]
-        return given, (slot for part in parts if "resource" in part for slot in _slots(part["resource"]))
-    return given, _slots(resource)
+        sent = [json_object(part["resource"]) for part in parts if "resource" in part]
+        given += [said for part in parts if "resource" not in part for said in _said(part)]
+    bundles = [one for one in sent if one.get("resourceType") == "Bundle"]
+    return given, bundles, (slot for one in sent for slot in _slots(one))
 
 
-def _said(name: str, value: Any) -> list[tuple[str, Any]]:
-    """Returns the parameter; a Period as its two ends."""
+def _said(part: Resource) -> list[tuple[str, Any]]:
+    """Returns what a simple parameter says; a Period as its two ends."""
+    name = str(part.get("name", ""))
+    value = next((value for element, value in part.items() if element.startswith("value")), None)
     if name == "period" and isinstance(value, dict):
         return [(end, value[end]) for end in ("start", "end") if end in value]
     return [(name, value)]
 
 
-def _slots(resource: Any) -> Iterator[Resource]:
-    if json_object(resource).get("resourceType") == "Bundle":
+def _slots(resource: Resource) -> Iterator[Resource]:
+    if resource.get("resourceType") == "Bundle":
         for entry in resource.get("entry", ()):
             yield json_object(json_object(entry).get("resource"))
     else:
-        yield json_object(resource)
+        yield resource
+
+
+def _is_page(bundle: Resource) -> bool:
+    """Whether a Bundle is a part of a longer list: another page follows, or it counts more than it has."""
+    links = [json_object(link) for link in bundle.get("link", ())]
+    total = bundle.get("total")
+    counts_more = isinstance(total, int) and total > len(bundle.get("entry", ()))
+    return counts_more or any(link.get("relation") in ("next", "previous", "prev") for link in links)
 
 
 def _lines(body: bytes) -> Iterator[Resource]:
@@ -157,6 +178,7 @@ def _one(
         form = _form(slot)
         kind = None if form is None else forms.get(form)
         if kind is None:
+            require_whole(slot)
             check(slot, "Slot")
             broken = [issue for issue in profile_issues(slot) if issue.severity == "error"]
             if broken:
@@ -225,18 +247,20 @@ def _numbered(number: int, issues: Sequence[Issue], kind: type[CreneauError]) ->
     return kind(issues=told)
 
 
-def _bound(given: list[tuple[str, Any]], names: tuple[str, ...], *, last: bool) -> datetime | None:
+def _bound(
+    given: list[tuple[str, Any]], names: tuple[str, ...], zone: ZoneInfo, *, last: bool
+) -> datetime | None:
     """Returns a bound of the period, or None. A day that is named as the end belongs to the period."""
-    for name, value in given:
-        if name in names and isinstance(value, str) and value:
-            try:
-                low, high = parse_interval(value.strip(), PARIS)
-            except ValueError as error:
-                raise BadRequest(
-                    f"{name} attend une date ou un instant ; reçu « {value} ».",
-                    f"{name} takes a date or an instant; got “{value}”.",
-                    code="value",
-                    expression=f"http.{name}",
-                ) from error
-            return high if last and len(value.strip()) <= len("2026-11-28") else low
-    return None
+    said = OperationInput(given).only(*names)
+    if said is None and not any(name in names for name, _ in given):
+        return None
+    try:
+        text = str(said).strip()
+        return end_of(text, zone) if last else parse_interval(text, zone)[0]
+    except ValueError as error:
+        raise BadRequest(
+            f"{names[0]} attend une date ou un instant ; reçu « {said} ».",
+            f"{names[0]} takes a date or an instant; got “{said}”.",
+            code="value",
+            expression=f"http.{names[0]}",
+        ) from error

@@ -7,6 +7,7 @@ from typing import Any
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.domain.synchronising import Contradiction, Difference, Reason
 from creneau_booking.operations.agendas.slot_feed import read_feed
+from creneau_booking.storage.agendas.joint import zones_of
 from creneau_booking.storage.slots.sync import lock_agenda, own_agenda, synchronise
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
@@ -27,14 +28,19 @@ CONFLICTS_TOLD_MAX = 500
 DEFINITION = operation_definition(
     "sync-slots",
     "Synchronise the slots of an agenda",
-    "The body is NDJSON (application/fhir+ndjson) of Slots, a Bundle, or Parameters with slots. With from and to (of the"
-    " address, or of the Parameters) it is the whole truth of the slots that start within this half-open period: what"
-    " is the same stays as it is, with its id and version; what differs is updated; what is new is created; what is"
-    " missing is deleted. Slots are matched by id, else by identifier, else by start, end and kind. Without from and to"
-    " nothing is deleted. What is booked or held here is never moved nor removed, and answered as a conflict. All of"
-    " it is done, or nothing.",
+    "The body is NDJSON (application/fhir+ndjson) of Slots, a Bundle, or Parameters with slots. With from and to (of"
+    " the address, or of the Parameters) it is the whole truth of the slots that start within this half-open period:"
+    " what is the same stays as it is, with its id and version; what differs is updated; what is new is created; what"
+    " is missing is deleted. Slots are matched by id, else by identifier, else by start, end and kind. Without from"
+    " and to nothing is deleted. A Bundle that is a page of a longer list, and a parameter that is not known, are"
+    " refused. What is booked or held here is never moved nor removed, and answered as a conflict. All of it is done,"
+    " or nothing.",
     [
-        parameter("from", "dateTime", documentation="First moment of the period; also start."),
+        parameter(
+            "from",
+            "dateTime",
+            documentation="First moment of the period; also start. Days are those of the place.",
+        ),
         parameter(
             "to",
             "dateTime",
@@ -108,7 +114,8 @@ class SyncSlotsOperation:
             # The owner is checked first: thousands of slots are not read for strangers.
             async with service.connection() as connection:
                 await self._own(connection, context, call.id)
-            feed = await read_feed(request, call.id, service.base_url, service.bounds, self._slots_max)
+                zone = (await zones_of(connection, [call.id]))[call.id]
+            feed = await read_feed(request, call.id, zone, service.base_url, service.bounds, self._slots_max)
             async with service.transaction() as connection:
                 agenda = await self._own(connection, context, call.id)
                 await self._schedules.synchronised(connection, context, call.id)

@@ -90,7 +90,9 @@ class BookOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call, bare=BARE, read_as=with_contained_slots)
+        given = OperationInput.of(
+            call, bare=BARE, also=("slot", "start", "end"), read_as=with_contained_slots
+        )
         return await take_in_transaction(call, self._desk, given, self._book)
 
     async def _book(self, session: Session, given: OperationInput) -> Answer:

@@ -14,7 +14,7 @@ from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking.desk import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.booking.series import answer_with_series, scope_in
-from creneau_booking.operations.booking.subject import id_of_subject
+from creneau_booking.operations.booking.subject import NAMES, id_of_subject
 from creneau_booking.operations.definitions import returned_visits
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.definitions import operation_definition, parameter
@@ -56,7 +56,7 @@ class CancelOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call, bare="appointment")
+        given = OperationInput.of(call, bare="appointment", also=(*NAMES, *REASONS))
         return await in_transaction(call, self._desk, "u", given, self._cancel)
 
     async def _cancel(self, session: Session, given: OperationInput) -> Answer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.operations.booking.desk import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.booking.series import scope_in
-from creneau_booking.operations.booking.subject import id_of_subject
+from creneau_booking.operations.booking.subject import NAMES, id_of_subject
 from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -42,7 +42,7 @@ class ConfirmOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call, bare="appointment")
+        given = OperationInput.of(call, bare="appointment", also=NAMES)
         return await in_transaction(call, self._desk, "u", given, self._confirm)
 
     async def _confirm(self, session: Session, given: OperationInput) -> Answer:

@@ -16,6 +16,7 @@ from creneau_booking.operations.booking.place import placed
 from creneau_booking.operations.booking.series import answer_with_series, scope_in
 from creneau_booking.operations.booking.subject import (
     BARE,
+    NAMES,
     RESOURCE_NAMES,
     id_of_subject,
     with_contained_slots,
@@ -61,7 +62,7 @@ class RescheduleOperation:
         return Operation(DEFINITION, self.handle, keyed=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call, bare=BARE, read_as=with_contained_slots)
+        given = OperationInput.of(call, bare=BARE, also=NAMES, read_as=with_contained_slots)
         return await in_transaction(call, self._desk, "u", given, self._move)
 
     async def _move(self, session: Session, given: OperationInput) -> Answer:

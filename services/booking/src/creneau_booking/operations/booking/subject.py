@@ -32,6 +32,8 @@ from creneau_shared.fhir.storage.store import Resource
 BARE = "appt-resource"
 RESOURCE_NAMES = (BARE, "appointment-resource", "appointment")
 REFERENCE_NAMES = ("appointment-reference", "appt-id")
+NAMES = (*RESOURCE_NAMES, *REFERENCE_NAMES)
+"""Every spelling under which a call names its appointment"""
 IHE_NAMES = frozenset({"appointment-reference", "appointment-resource"})
 """IHE's spellings: who uses them is refused as ITI-116 and ITI-117 say."""
 BUNDLE_NAMES = IHE_NAMES | {"appt-id"}

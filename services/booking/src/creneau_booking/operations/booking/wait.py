@@ -14,7 +14,7 @@ from creneau_booking.domain.refusals.proxies import MayOnlyCancel
 from creneau_booking.domain.refusals.waiting import NothingEarlier, VisitNotBooked
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.operations.booking.desk import Desk, Session, answer_with, checked, in_transaction
-from creneau_booking.operations.booking.subject import id_of_subject
+from creneau_booking.operations.booking.subject import NAMES, id_of_subject
 from creneau_booking.storage.agendas.slots_of_agendas import schedules_of
 from creneau_booking.storage.mapping.appointment import REPLACES
 from creneau_booking.storage.mapping.wishes import WAITING_AGENDA, WAITING_TIMES, for_the_same
@@ -56,7 +56,7 @@ class WaitOperation:
         return Operation(DEFINITION, self.handle, keyed=True, creates=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call, bare="appointment")
+        given = OperationInput.of(call, bare="appointment", also=NAMES)
         return await in_transaction(call, self._desk, "u", given, self._wait)
 
     async def _wait(self, session: Session, given: OperationInput) -> Answer:

@@ -33,7 +33,7 @@ from creneau_booking.operations.finding.named_agendas import meant_by, of_those_
 from creneau_booking.operations.finding.services import conditions_of
 from creneau_booking.operations.finding.soonest_query import CURSORS, pairs_of
 from creneau_booking.operations.references import id_of, with_literal
-from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
+from creneau_booking.operations.unknown_names import refuse_if_strict, unknown_names
 from creneau_booking.storage.agendas.joint import visits_of, zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import actors_of_schedules
 from creneau_booking.storage.finding.candidates import Period
@@ -50,7 +50,7 @@ from creneau_shared.fhir.rest import searching
 from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput, parameter_named
+from creneau_shared.fhir.rest.parameters import OperationInput, known_names, parameter_named
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest

@@ -18,7 +18,7 @@ from creneau_booking.operations.finding.named_agendas import of_those_named
 from creneau_booking.operations.finding.services import conditions_of
 from creneau_booking.operations.finding.soonest_query import CURSORS, count_of, pairs_of
 from creneau_booking.operations.references import with_literal
-from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
+from creneau_booking.operations.unknown_names import refuse_if_strict, unknown_names
 from creneau_booking.storage.slots.table import SlotTable, to_come
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.audit import Event
@@ -28,7 +28,7 @@ from creneau_shared.fhir.rest import searching
 from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, known_names
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from creneau_booking.domain.times import REACH
 from creneau_booking.operations.people.person import access_to_person
-from creneau_booking.operations.unknown_names import known_names, refuse_if_strict, unknown_names
+from creneau_booking.operations.unknown_names import refuse_if_strict, unknown_names
 from creneau_booking.storage.people.erasures import named_in
 from creneau_booking.storage.people.record import TYPES as KEPT_HERE
 from creneau_booking.storage.people.record import sources
@@ -23,7 +23,7 @@ from creneau_shared.fhir.rest.bounds import require_room_in_archive
 from creneau_shared.fhir.rest.definitions import operation_definition, parameter
 from creneau_shared.fhir.rest.exchange import Answer, asked_count
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.parameters import OperationInput, known_names
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.record import RecordPage, entries_of, record_page
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle

@@ -26,6 +26,7 @@ class Couple:
     visit: str
     practitioner: str
     own: Caller
+    other: Caller
     software: Caller
 
     async def stored(self) -> Resource:
@@ -58,6 +59,13 @@ async def couple(callers: Callers, practice: Practice) -> Couple:
             {"actor": {"display": "Interprète"}, "status": "accepted"},
             {"actor": ref(agenda.practitioner), "status": "accepted"},
         ],
+        "comment": f"{NAMES[1]} a mal",
+        "description": "Couple",
+        "patientInstruction": "À jeun.",
+        "reasonCode": [{"text": f"fatigue de {NAMES[1]}"}],
+        "identifier": [{"system": "urn:rdv", "value": f"{second}-1"}],
+        "supportingInformation": [{"display": NAMES[1]}],
+        "extension": [{"url": "https://logiciel.exemple.fr/note", "valueString": NAMES[1]}],
         "text": {
             "status": "additional",
             "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{" et ".join(NAMES)}</div>',
@@ -66,7 +74,9 @@ async def couple(callers: Callers, practice: Practice) -> Couple:
     made = await software.post("Appointment", asked)
     assert made.status_code == 201, made.text
     visit = f"Appointment/{made.json()['id']}"
-    return Couple(first, second, visit, agenda.practitioner, callers.patient(first), software)
+    return Couple(
+        first, second, visit, agenda.practitioner, callers.patient(first), callers.patient(second), software
+    )
 
 
 def names_the_other(answer: httpx.Response, couple: Couple) -> bool:
@@ -121,6 +131,10 @@ async def test_nobody_reads_who_else_comes(couple: Couple, path: str) -> None:
         "{first}/Appointment?_content=Dominique",
         "Slot?_has:Appointment:slot:_content=Dominique",
         "Appointment?actor:identifier=urn:x|second",
+        "Appointment?identifier=urn:rdv|{second}-1",
+        "Appointment?description=Couple",
+        "Appointment?_filter=description co a",
+        "Slot?_has:Appointment:slot:description=Couple",
         "Appointment?patient:identifier=urn:x|second",
     ],
 )
@@ -139,7 +153,7 @@ async def test_nobody_finds_by_a_guess_who_else_comes(couple: Couple, path: str)
         assert matches(await couple.software.get(guess)) != []
 
 
-@pytest.mark.parametrize("key", ["patient", "-patient", "actor", "-actor"])
+@pytest.mark.parametrize("key", ["patient", "-patient", "actor", "-actor", "description", "-identifier"])
 async def test_whom_one_does_not_see_gives_no_order(couple: Couple, key: str) -> None:
     """The shared visit would come before or after one's own as the other's id does: neither the order nor the page says."""
     answer = await couple.own.get("Appointment", _sort=f"{key},date")
@@ -206,8 +220,37 @@ async def test_what_is_sent_back_as_it_was_read_leaves_everybody_where_they_were
     assert put.status_code == 200, put.text
     assert not names_the_other(put, couple), put.text
     after = await couple.stored()
-    assert (after["participant"], after["text"]) == (before["participant"], before["text"])
+    assert {**after, "meta": None} == {**before, "meta": None}
     assert "security" not in after["meta"]
+
+
+async def test_what_the_visit_is_and_what_to_do_is_for_all(couple: Couple) -> None:
+    """Whatever may be the other's alone, why they come and what anybody wrote, is not."""
+    read, stored = (await couple.own.get(couple.visit)).json(), await couple.stored()
+    assert read["patientInstruction"] == "À jeun."
+    hidden = {
+        "comment",
+        "description",
+        "reasonCode",
+        "identifier",
+        "supportingInformation",
+        "extension",
+        "text",
+    }
+    assert stored.keys() - read.keys() == hidden
+
+
+async def test_the_trail_of_one_does_not_name_the_other(couple: Couple) -> None:
+    """Who shares a visit acts for nobody else, and is a patient without a name in the other's trail."""
+    assert (await couple.own.get(couple.visit)).status_code == 200
+    theirs = await couple.other.get(f"{couple.second}/$everything?_type=AuditEvent")
+    assert theirs.status_code == 200, theirs.text
+    events = [entry["resource"] for entry in theirs.json()["entry"]]
+    [[reader]] = [one["agent"] for one in events if one["subtype"][0]["code"] == "read"]
+    assert reader["requestor"]
+    assert reader.keys() == {"role", "requestor"}
+    assert NAMES[0] not in theirs.text
+    assert couple.first.removeprefix("Patient/") not in theirs.text
 
 
 async def test_a_patch_asks_nothing_of_what_is_not_shown(couple: Couple) -> None:

@@ -373,13 +373,14 @@ class _Agent:
 
     @staticmethod
     def of(
-        request: TracedRequest, patients: set[str], practices: tuple[str, ...] | None, *, refused: bool
+        request: TracedRequest, patients: set[str], practices: tuple[str, ...] | None, *, begins: bool
     ) -> _Agent:
-        """`patients`: whose data were touched; `practices`: for whom the caller acted, None if not known. A patient who
-        touches the data of one other person acts on that person's behalf, unless they were refused as a stranger."""
+        """`patients`: whose data were touched; `practices`: for whom the caller acted, None if not known; `begins`: the
+        interaction is one by which somebody may begin to act for a person. A patient who touches the data of one other
+        person whom they represent acts on that person's behalf; whoever shares a visit with them does not."""
         principal, rights = request.principal, request.rights
         oneself = sorted(rights.oneself) if rights is not None else []
-        theirs = patients if rights is None or not refused else patients & rights.people.keys()
+        theirs = patients if rights is None or begins else patients & rights.people.keys()
         others = sorted(theirs - set(oneself)) if oneself else []
         for_whom = principal.acting_for or (
             others[0] if len(others) == 1 and principal.role == "patient" else None
@@ -400,7 +401,8 @@ def _row(request: TracedRequest, part: _Part) -> tuple[object, ...]:
     entities = dict.fromkeys(f"{touched.type}/{touched.id}" for touched in event.touched)
     others = [reference for reference in entities if reference != instance]
     patients = set(event.patients).union(*(touched.patients for touched in event.touched))
-    agent = _Agent.of(request, patients, practices, refused=event.outcome != SUCCESS)
+    begins = event.outcome == SUCCESS and resource_type in _OF_PERSONS
+    agent = _Agent.of(request, patients, practices, begins=begins)
     terms = [
         f"{ALTID}{principal.subject}",
         # No agent term for a patient: the terms of their own data find the row already, and a term costs index space.
@@ -436,6 +438,8 @@ def _row(request: TracedRequest, part: _Part) -> tuple[object, ...]:
     )
 
 
+_OF_PERSONS = frozenset({"Patient", "RelatedPerson"})
+"""Types by which somebody begins to act for a person: rights that were known before do not have that person yet"""
 _SAYS_ALL = frozenset({"create", "read", "vread", "update", "patch", "delete"})
 """Interactions for which resource and action say everything, so that the address is not kept."""
 

@@ -83,7 +83,7 @@ class OperationInput:
         check_at_most("*", len(entries), _LIMITS.values_total_max, "paramètres", "parameters")
         given = OperationInput(entries, request.base_url)
         given.refuse_repeated(call.definition)
-        if call.definition["affectsState"]:
+        if call.definition.get("affectsState"):
             given.refuse_unknown(known_names(call.definition, *also), f"${call.definition['code']}")
         return given
 

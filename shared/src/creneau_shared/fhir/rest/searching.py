@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import compress
 
 from creneau_shared.database.pool import Connection
@@ -22,8 +23,9 @@ from creneau_shared.fhir.search.bundle import Entry, outcome_entry, searchset, w
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
+from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.parse import parse_search
-from creneau_shared.fhir.search.request import Or, SearchRequest, asked_of
+from creneau_shared.fhir.search.request import Clause, Or, SearchRequest, asked_of
 from creneau_shared.fhir.search.sql import AsSeen, Catalog, SearchScope
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access, Rights
@@ -130,17 +132,22 @@ def parse(
         strict=request.prefer.strict if strict is None else strict,
         base_url=service.base_url,
         limits=service.types[resource_type].search_limits if resource_type in service.types else None,
-        in_part=_sees_in_part(service, request, resource_type),
+        gives_order=partial(_gives_order, _seen_in(service, request, resource_type)),
         every_spelling=every_spelling,
     )
 
 
-def _sees_in_part(service: FhirService, request: FhirRequest, resource_type: str) -> bool:
-    """Whether the caller sees resources of the type without some of what is stored."""
+def _seen_in(service: FhirService, request: FhirRequest, resource_type: str) -> AsSeen | None:
     served = service.types.get(resource_type)
-    return (
-        served is not None and request.rights is not None and _as_seen_of(served, request.rights) is not None
-    )
+    return None if served is None or request.rights is None else _as_seen_of(served, request.rights)
+
+
+def _gives_order(as_seen: AsSeen | None, parameter: SearchParameter) -> bool:
+    """Whether the caller may sort by a parameter: where they would be asked of every row by it."""
+    if as_seen is None:
+        return True
+    seen = as_seen(Clause(parameter, None, ((),)))
+    return seen is not None and seen.whole_with is None
 
 
 def scope_of(service: FhirService, access: Access) -> SearchScope:

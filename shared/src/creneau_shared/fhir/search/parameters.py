@@ -94,11 +94,6 @@ class SearchParameter:
         return self.type != "special" and not self.full_text
 
     @property
-    def names_people(self) -> bool:
-        """Whether it may be a reference to a patient, or to somebody who accompanies one."""
-        return self.type == "reference" and any(map(self.allows_target, ("Patient", "RelatedPerson")))
-
-    @property
     def index_name(self) -> str:
         """The name under which its entries stand."""
         return self.same_as or self.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import cache
@@ -91,15 +91,15 @@ def parse_search(
     zone: tzinfo = PARIS,
     base_url: str = "",
     limits: Limits | None = None,
-    in_part: bool = False,
+    gives_order: Callable[[SearchParameter], bool] = lambda _: True,
     every_spelling: bool = True,
 ) -> SearchRequest:
     """Understand the decoded `pairs` of a query on `resource_type`.
 
-    `known_types` are the types of the whole system; `strict` (Prefer: handling=strict) refuses names that are not
-    known, which are otherwise ignored and reported in `issues`; `zone` holds for dates without one; `now` is what `ap`
-    approximates from; `in_part`: the caller sees resources of the type without people whom it names, so that these give
-    no order; `every_spelling`: identifiers are meant in every spelling of their numbers. Raises BadRequest with an issue that
+    `known_types` are the types of the whole system; `strict` (Prefer: handling=strict) refuses names that are not known,
+    which are otherwise ignored and reported in `issues`; `zone` holds for dates without one; `now` is what `ap` approximates
+    from; `gives_order`: whether a parameter may sort for the caller, which that of an element that they are not always shown
+    does not; `every_spelling`: identifiers are meant in every spelling of their numbers. Raises BadRequest with an issue that
     names the parameter.
 
     Names are everything before `=` except the modifier and, after it, the parameters and types of an include, the
@@ -114,7 +114,7 @@ def parse_search(
         limits=limits or Limits(),
         every_spelling=every_spelling,
     )
-    return _Parser(resource_type, reading, strict=strict, in_part=in_part).parse(pairs)
+    return _Parser(resource_type, reading, strict=strict, gives_order=gives_order).parse(pairs)
 
 
 def understands(resource_type: str, name: str, text: str, *, known_types: Collection[str]) -> bool:
@@ -157,7 +157,7 @@ class _Parser:
     resource_type: str
     reading: Reading
     strict: bool
-    in_part: bool = False
+    gives_order: Callable[[SearchParameter], bool] = lambda _: True
     conditions: list[Condition] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
     sort: list[SortKey] = field(default_factory=list)
@@ -440,7 +440,7 @@ class _Parser:
             if not code:
                 continue
             parameter = find_parameter(self.resource_type, code)
-            if parameter is not None and self.in_part and parameter.names_people:
+            if parameter is not None and not self.gives_order(parameter):
                 closed = (f"{code} ne trie pas pour vous", f"{code} does not sort for you")
                 self._ignore("_sort", _UnknownNameError(*closed))
                 continue

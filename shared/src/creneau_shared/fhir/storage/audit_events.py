@@ -195,17 +195,14 @@ def as_seen_by(patients: Collection[str], content: bytes) -> bytes:
     """The AuditEvent as these Patients (ids) may see it: what it says of other people is left out.
 
     An interaction may have returned the data of several people. What was asked, and what else came back, would tell one
-    of them about the others. The caller is shown by name, role and practice, not by the account with which they log in.
+    of them about the others. The caller is shown by name, role and practice, not by the account with which they log in; a
+    patient whose own data it was too, as it is of whoever shares a visit, by the role alone, as is who acted for such a one.
     """
     event: dict[str, Any] = loads(content)
-    for agent in event["agent"]:
-        agent.pop("altId", None)
-        agent["who"] = {name: value for name, value in agent["who"].items() if name != "identifier"}
-        if not agent["who"]:
-            del agent["who"]
-    own = {f"Patient/{id_}" for id_ in patients}
+    own = frozenset(f"Patient/{id_}" for id_ in patients)
     first, *others = event["entity"]
     about = {_reference(entity) for entity in (first, *others)}
+    event["agent"] = _agents_as_seen_by(own, about, event["agent"])
     named = {reference for reference in about if reference.startswith("Patient/")}
     if named <= own:
         return dumps(event)
@@ -215,6 +212,30 @@ def as_seen_by(patients: Collection[str], content: bytes) -> bytes:
         kept.pop("role", None)
     event["entity"] = [kept, *(entity for entity in others if _reference(entity) in own)]
     return dumps(event)
+
+
+def _agents_as_seen_by(
+    own: frozenset[str], about: Collection[str], agents: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The agents as these Patients see them; `about`: what the interaction was about. Who shares it is not named."""
+    represented = {_who(agent) for agent in agents if not agent["requestor"]}
+    of_others = {one for one in represented if one.startswith("Patient/")}.difference(own)
+    shown = []
+    for agent in agents:
+        who = _who(agent)
+        if who in of_others:
+            continue
+        shares = who.startswith("Patient/") and who not in own and own.isdisjoint(represented)
+        hidden = {"altId", "who", "name"} if shares and (who in about or of_others) else {"altId"}
+        seen = {name: value for name, value in agent.items() if name not in hidden}
+        if "who" in seen:
+            seen["who"] = {name: value for name, value in seen["who"].items() if name != "identifier"}
+        shown.append({name: value for name, value in seen.items() if value != {}})
+    return shown
+
+
+def _who(agent: Mapping[str, Any]) -> str:
+    return str(agent.get("who", {}).get("reference", ""))
 
 
 def _reference(entity: Mapping[str, Any]) -> str:

@@ -1,18 +1,25 @@
 """An Appointment of several patients as one of them sees it: that others come, and not who.
 
 A practice may name several people in one appointment. Each of them reads it, and is not told who the others are
-(docs/guides/integrator.md, groups). The stand-in for another keeps their place and their answer, so that positions in the
-list, and whether all have agreed, are as stored. A stand-in that is sent back means the person stored there.
+(docs/guides/patient-frontend.md). The stand-in for another keeps their place and their answer, so that positions in the
+list, and whether all have agreed, are as stored. A stand-in that is sent back means the person stored there. Of the rest
+they are shown what is of the visit (`VISIT`): why one comes, and whatever anybody has written, may be the other's. What is
+not shown is not found, does not sort, and stays when they write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from creneau_booking.storage.mapping.appointment import COUNTER_PROPOSAL
+from creneau_booking.storage.mapping.appointment import (
+    COUNTER_PROPOSAL,
+    DOUBLE_BOOKING_REASON,
+    NOTE,
+    OVERBOOKING_REASON,
+)
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.search.request import Clause, ReferenceValue
 from creneau_shared.fhir.search.sql import AsSeen, SeenClause
@@ -26,11 +33,43 @@ REDACTED = {
     "code": "REDACTED",
 }
 """in `meta.security`: not the whole of what is stored (HL7 security labels)"""
+VISIT = frozenset(
+    {
+        *(
+            "resourceType",
+            "id",
+            "meta",
+            "implicitRules",
+            "language",
+            "extension",
+            "modifierExtension",
+            "participant",
+        ),
+        *("status", "cancelationReason", "serviceCategory", "serviceType", "specialty", "appointmentType"),
+        *("start", "end", "minutesDuration", "slot", "created", "requestedPeriod", "patientInstruction"),
+    }
+)
+"""elements that each of several patients is shown: when, where and what it is, and what all of them are to do"""
+_OF_THE_VISIT = "https://creneau.sante.fr/fhir/", "http://hl7.org/fhir/5.0/"
+"""beginnings of the extensions that are shown: those that say when, and of which series; never what somebody writes"""
+_WRITTEN = frozenset({NOTE, DOUBLE_BOOKING_REASON, OVERBOOKING_REASON})
 KEPT = ("type", "required", "status", "period")
 """elements of a hidden participant that are shown"""
 PEOPLE = frozenset({"Patient", "RelatedPerson"})
 _PARTICIPANTS = frozenset({"patient", "actor"})
 """search parameters whose references may be those of people"""
+_UNSHOWN = frozenset(
+    {
+        "identifier",
+        "description",
+        "reason-code",
+        "reason-reference",
+        "based-on",
+        "supporting-info",
+        "priority",
+    }
+)
+"""search parameters of elements that are not of `VISIT`"""
 
 
 def shown(access: Access, content: bytes) -> bytes:
@@ -55,13 +94,15 @@ def seen_by(patients: Collection[str], appointment: Resource) -> Resource:
         return appointment
     meta = appointment.get("meta", {})
     seen = {
-        **appointment,
+        **{name: value for name, value in appointment.items() if name.removeprefix("_") in VISIT},
         "meta": {**meta, "security": [*meta.get("security", ()), REDACTED]},
         "participant": [_unnamed(one) if _is_other(one, own) or _accompanies(one) else one for one in people],
     }
-    seen.pop("text", None)
-    if "extension" in appointment:
-        seen["extension"] = [_without_author(extension, own) for extension in appointment["extension"]]
+    for name in ("extension", "modifierExtension"):
+        told = [_without_author(one, own) for one in appointment.get(name, ()) if _is_told(one)]
+        seen.pop(name, None)
+        if told:
+            seen[name] = told
     return seen
 
 
@@ -75,10 +116,14 @@ def searched_as_seen(access: Access) -> AsSeen | None:
 
 
 def _asked_of_seen(own: Collection[str], clause: Clause) -> SeenClause | None:
-    """The clause without the people who are none of these; None: it names nobody else. Words and identifiers, which may be
-    another patient's, are asked only of appointments that name no other."""
+    """The clause without the people who are none of these; None: it names nobody else. What they
+    are not shown of a shared visit is asked only of appointments that name no other."""
     name = clause.parameter.name
-    if clause.parameter.full_text or (name in _PARTICIPANTS and clause.modifier == "identifier"):
+    if (
+        clause.parameter.full_text
+        or name in _UNSHOWN
+        or (name in _PARTICIPANTS and clause.modifier == "identifier")
+    ):
         patients = tuple(f"patient={person}" for person in sorted(own) if person.startswith("Patient/"))
         return SeenClause(clause, {"patient=": patients, "patient:identifier=": ()})
     if name not in _PARTICIPANTS or clause.modifier == "missing":
@@ -107,21 +152,27 @@ def with_unseen(patients: Collection[str], sent: Resource, stored: Resource) -> 
     seen = seen_by(patients, stored)
     if seen is stored:
         return sent
-    meant = dict(sent)
-    for name in ("participant", "extension"):
-        hidden = [
-            (shown, kept)
-            for shown, kept in zip(seen.get(name, ()), stored.get(name, ()), strict=True)
-            if shown is not kept
-        ]
-        if name in sent:
-            meant[name] = [_as_stored(part, hidden) for part in sent[name]]
-    if "text" in stored:
-        meant.setdefault("text", stored["text"])
+    unshown = {name: value for name, value in stored.items() if name.removeprefix("_") not in VISIT}
+    meant = {**unshown, **sent}
+    if "participant" in sent:
+        hidden = _pairs(seen["participant"], stored["participant"])
+        meant["participant"] = [_as_stored(part, hidden) for part in sent["participant"]]
+    for name in ("extension", "modifierExtension"):
+        kept = stored.get(name, ())
+        hidden = _pairs(seen.get(name, ()), [one for one in kept if _is_told(one)])
+        both = [_as_stored(part, hidden) for part in sent.get(name, ())]
+        both += [one for one in kept if not _is_told(one)]
+        if both:
+            meant[name] = both
     meta = sent.get("meta", {})
     labels = [label for label in meta.get("security", ()) if label != REDACTED]
     rest = {name: value for name, value in meta.items() if name != "security"}
     return {**meant, "meta": {**rest, "security": labels} if labels else rest}
+
+
+def _pairs(seen: Sequence[Resource], stored: Sequence[Resource]) -> list[tuple[Resource, Resource]]:
+    """What was shown in place of something else, and that."""
+    return [(shown, kept) for shown, kept in zip(seen, stored, strict=True) if shown is not kept]
 
 
 def _as_stored(part: Resource, hidden: list[tuple[Resource, Resource]]) -> Resource:
@@ -147,6 +198,12 @@ def _accompanies(participant: Resource) -> bool:
 def _unnamed(participant: Resource) -> Resource:
     kept: Resource = {name: participant[name] for name in KEPT if name in participant}
     return {**kept, "actor": SOMEBODY}
+
+
+def _is_told(extension: Resource) -> bool:
+    """Whether an extension says something of the visit, and not what somebody has written."""
+    url = str(extension.get("url", ""))
+    return url.startswith(_OF_THE_VISIT) and url not in _WRITTEN
 
 
 def _without_author(extension: Resource, own: Collection[str]) -> Resource:

@@ -191,6 +191,7 @@ class Gazetteer:
         self._by_name: dict[str, list[Commune]] = defaultdict(list)
         self._by_postal: dict[str, list[Commune]] = defaultdict(list)
         self._short: dict[str, Commune] = {}
+        self._whole: dict[str, Commune] = {}
         self._arrondissements: dict[tuple[str, int], Commune] = {}
         self.region_of = {row["code"]: row["region_code"] for row in departments}
         self._areas = _areas(departments, other_names)
@@ -223,8 +224,10 @@ class Gazetteer:
             digits = "".join(c for c in commune.name if c.isdigit())
             self._arrondissements[_NUMBERED[commune.part_of][0], int(digits)] = commune
             return
-        key = place_key(commune.name)
+        key, whole = place_key(commune.name), fold(commune.name)
         self._by_name[key].append(commune)
+        if " " in whole:
+            self._whole.setdefault(whole, commune)
         if commune.population >= SHORT_FROM:
             words = key.split()
             for length in range(1, len(words)):
@@ -270,6 +273,11 @@ class Gazetteer:
         if len(words) == 1:
             return self._coded(words[0])
         return None
+
+    def whole(self, words: Sequence[str]) -> Place | None:
+        """The commune whose whole name of several words this is, small ones and articles too (folded): the largest."""
+        commune = self._whole.get(" ".join(_SAINTS.get(word, word) for word in words))
+        return commune.place if commune else None
 
     def of_name(self, name: str) -> Sequence[Commune]:
         """The communes of this name, the largest first."""

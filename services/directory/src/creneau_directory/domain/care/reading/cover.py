@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from creneau_directory.domain.care.places import Place
 from creneau_directory.domain.care.reading.facts import Piece
+
+
+def without_guesses(pieces: Iterable[Piece]) -> list[Piece]:
+    """The pieces without misspelt complaints and wishes that are the exact name of a commune: `Burret` is a village, not a
+    beret. A misspelt care stays: more people misspell one than mean a hamlet."""
+    found = list(pieces)
+    towns = {(p.start, p.end) for p in found if isinstance(p.meaning, Place) and not p.corrected}
+    return [
+        piece
+        for piece in found
+        if not piece.corrected
+        or piece.kind in ("care", "place", "name")
+        or (piece.start, piece.end) not in towns
+    ]
 
 
 def best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:

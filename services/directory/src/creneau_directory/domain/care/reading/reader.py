@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from creneau_directory.domain.care.places import Gazetteer, gazetteer
-from creneau_directory.domain.care.reading.cover import best_cover, with_name, with_place
+from creneau_directory.domain.care.reading.addresses import asides
+from creneau_directory.domain.care.reading.cover import best_cover, with_name, with_place, without_guesses
 from creneau_directory.domain.care.reading.facts import Intent, KnownNames
 from creneau_directory.domain.care.reading.meaning import intent_of
 from creneau_directory.domain.care.reading.names import NamePieces
@@ -29,8 +30,13 @@ class Reader:
     def read(self, text: str, known: KnownNames | None = None) -> Intent:
         """Returns the best reading of a text; `known`: which of its pieces (`name_pieces`) are names in the directory."""
         words, known = with_postal_codes(words_of(text), self._places), known or KnownNames()
-        found = (*self._terms.of(words), *self._towns.of(words), *self._names.of(words, known))
-        pieces = sorted(found, key=lambda piece: piece.start)
+        found = (
+            *self._terms.of(words),
+            *self._towns.of(words),
+            *self._names.of(words, known),
+            *asides(words, self._places),
+        )
+        pieces = sorted(without_guesses(found), key=lambda piece: piece.start)
         best = best_cover(words, [piece for piece in pieces if not self._names.is_idle(words, piece, known)])
         if not any(piece.kind in ("care", "motive") for piece in best):
             best = best_cover(words, pieces)

@@ -17,6 +17,10 @@ SAINT = frozenset({"st", "ste", "saint", "sainte"})
 ARTICLES = frozenset({"le", "la", "les", "l"})
 ARTICLE_LETTERS_MIN = 5
 """fewest letters of a misspelt name together with its article"""
+WHOLE_NAME_WORTH = 1.4
+"""worth of each word of a commune's whole name: more than that of the towns, areas or complaints that its parts may be"""
+ARTICLE_WORTH = 0.1
+"""what the article adds that belongs to the name: `la falaise` is rather La Falaise than Falaise"""
 NAME_WORDS_MAX = 4
 """most words in a misspelt name of a town"""
 MISSPELT_MAX = 64
@@ -77,6 +81,9 @@ class PlacePieces:
                 or self._begins_a_saint(words, start)
             ):
                 continue
+            whole = self._places.whole(words[start:end])
+            if whole is not None and len(content) > 1:
+                yield Piece(start, end, "place", WHOLE_NAME_WORTH * (end - start) + introduced, whole)
             found = self._places.named(content)
             larger = self._places.looking_larger(word) if len(content) == 1 else None
             if larger is not None and found is not None:
@@ -84,6 +91,8 @@ class PlacePieces:
                 continue
             if found is not None:
                 place, sure = found
+                if whole is not None and place.kind == "commune":
+                    place, sure = whole, sure + ARTICLE_WORTH
                 worth = sure * (1 + 1.15 * (len(content) - 1)) + introduced
                 yield Piece(start, end, "place", worth, place)
                 yield from self._arrondissements(words, content, start, end, worth)
@@ -92,7 +101,7 @@ class PlacePieces:
                 if alike is not None:
                     worth = _worth_of_misspelt(alike[1], len(content)) + introduced
                     yield Piece(start, end, "place", worth, alike[0], corrected=True)
-            if words[start] in ARTICLES and len(content) < NAME_WORDS_MAX:
+            if words[start] in ARTICLES and whole is None and len(content) < NAME_WORDS_MAX:
                 yield from self._with_article(words[start:end], content, start, introduced, misspelt)
 
     def _is_introduced(self, words: Sequence[str], at: int) -> bool:

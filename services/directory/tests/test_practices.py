@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ from services.directory.tests.conftest import Directory
 from services.directory.tests.regulators import account
 from stdnum import luhn
 
-from creneau_directory.domain.identifiers import RPPS
+from creneau_directory.domain.identifiers import RPPS, RPPS_OF_BEFORE
 from creneau_shared.national_numbers import NATIONAL_PERSON, OF_PERSONS
 from creneau_shared.security.memberships import numbers_named
 
@@ -273,12 +274,60 @@ async def test_who_works_for_two_practices_says_for_which_they_enter_somebody(di
     for one, status in ((ours, 201), (theirs, 403)):
         entered = {**bearing, "id": unique("prat")}
         works = {"practitioner": {"reference": f"Practitioner/{entered['id']}"}}
-        for said in (entered, entry("PractitionerRole", one, **works)):
-            assert (await directory.put(said, directory.staff(one))).status_code == 201
+        assert (await directory.put(entered)).status_code == 201, "as it was before each number had one entry"
+        assert (await directory.put(entry("PractitionerRole", one, **works))).status_code == 201
         answer = await directory.put({"resourceType": "Practitioner", "id": unique("prat")}, doctor)
         assert answer.status_code == status, answer.text
     assert code(answer) == "no-practice"
     assert (await directory.put(entry("Location", ours), doctor)).status_code == 201, "which names it"
+
+
+def entered_as(system: str, value: str, **more: Any) -> dict[str, Any]:
+    numbered = [{"system": system, "value": value}]
+    return {"resourceType": "Practitioner", "id": unique("prat"), "identifier": numbered, **more}
+
+
+class TestOneEntryForAProfessional:
+    """A national number means one entry in use: with a second, it would mean neither, the log-in of the person would be
+    refused, and whoever enters one would choose where they work."""
+
+    @pytest.mark.parametrize("system", [RPPS, NATIONAL_PERSON, RPPS_OF_BEFORE])
+    async def test_a_second_one_is_refused_and_told_the_first(
+        self, directory: Directory, system: str
+    ) -> None:
+        """By another practice and the same, in any spelling; its own is written again as ever."""
+        ours, theirs, number = await practice(directory), await practice(directory), a_number()
+        first = entered_as(RPPS, number)
+        assert (await directory.put(first, directory.staff(ours))).status_code == 201
+        for one in (ours, theirs):
+            refused = await directory.put(entered_as(system, number), directory.staff(one))
+            assert (refused.status_code, code(refused)) == (409, "professional-known"), refused.text
+            assert f"Practitioner/{first['id']}" in refused.text
+        renamed = {**first, "name": [{"family": "Exemple"}]}
+        assert (await directory.put(renamed, directory.staff(ours))).status_code == 200
+
+    async def test_of_two_at_once_one_is_entered(self, directory: Directory) -> None:
+        one, number = await practice(directory), a_number()
+        said = [entered_as(RPPS if n % 2 else NATIONAL_PERSON, number) for n in range(6)]
+        answers = await asyncio.gather(*(directory.put(each, directory.staff(one)) for each in said))
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
+
+    async def test_one_out_of_use_gives_way_and_does_not_come_back(self, directory: Directory) -> None:
+        ours, theirs, number = await practice(directory), await practice(directory), a_number()
+        gone = entered_as(RPPS, number, active=False)
+        assert (await directory.put(gone, directory.staff(ours))).status_code == 201
+        assert (await directory.put(entered_as(RPPS, number), directory.staff(theirs))).status_code == 201
+        again = await directory.put({**gone, "active": True}, directory.staff(ours))
+        assert (again.status_code, code(again)) == (409, "professional-known")
+
+    async def test_two_of_before_are_lived_with(self, directory: Directory) -> None:
+        """The deployment itself may enter a second one; who entered the first still writes it."""
+        ours, number = await practice(directory), a_number()
+        first = entered_as(RPPS, number)
+        assert (await directory.put(first, directory.staff(ours))).status_code == 201
+        assert (await directory.put(entered_as(RPPS, number))).status_code == 201
+        renamed = {**first, "name": [{"family": "Exemple"}]}
+        assert (await directory.put(renamed, directory.staff(ours))).status_code == 200
 
 
 class TestWhatOthersRelyOn:

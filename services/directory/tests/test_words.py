@@ -32,6 +32,7 @@ REFUSALS: list[Refusal] = [
     refusals.AccountUnfit(
         tuple(refusals.AccountLacks("name", fault) for fault in get_args(refusals.AccountFault))
     ),
+    refusals.ProfessionalKnown("12"),
     refusals.RegulatorKnown("12"),
     refusals.ProfessionalNotTheirs("12"),
     refusals.WholeNotTheirs("12"),

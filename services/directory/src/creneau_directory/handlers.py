@@ -16,7 +16,7 @@ from creneau_directory.domain.identifiers import (
     has_form,
     is_finess,
 )
-from creneau_directory.domain.professionals import national_numbers, relied_on_changes
+from creneau_directory.domain.professionals import national_numbers, numbers_taken, relied_on_changes
 from creneau_directory.domain.refusals import (
     AccountUnfit,
     DiscriminatingText,
@@ -24,6 +24,7 @@ from creneau_directory.domain.refusals import (
     EntryUnfit,
     OwnNumbersChanged,
     PatientsDevice,
+    ProfessionalKnown,
     RegulatorKnown,
     ReliedOnByOthers,
     StillNamed,
@@ -37,7 +38,7 @@ from creneau_directory.domain.ror.facets import facet_faults
 from creneau_directory.domain.texts import discriminating_texts
 from creneau_directory.publishing import resource_event
 from creneau_directory.storage import care
-from creneau_directory.storage.professionals import works_for_others
+from creneau_directory.storage.professionals import bearer_of, works_for_others
 from creneau_directory.storage.references import named_by
 from creneau_directory.storage.regulators import others_bearing
 from creneau_shared.database.pool import Connection
@@ -141,13 +142,15 @@ class PractitionerChanged:
         resource: Resource | None,
     ) -> None:
         """Raises ReliedOnByOthers or OwnNumbersChanged if the caller may not make this change, AccountUnfit if an account
-        has faults, RegulatorKnown if another account has one of its numbers."""
+        has faults, RegulatorKnown if another account has one of its numbers, ProfessionalKnown if another entry has."""
         if resource is not None:
             await self._require_theirs_to_say(connection, context, stored, resource)
         if resource is not None and is_account(resource):
             if lacks := tuple(account_lacks(resource)):
                 raise AccountUnfit(lacks)
             await self._take_numbers(connection, context, resource)
+        elif resource is not None and context.role != "system":
+            await self._require_first(connection, stored, resource)
         await resource_changed(connection, context, kind, stored, resource)
 
     async def _require_theirs_to_say(
@@ -162,6 +165,13 @@ class PractitionerChanged:
             raise OwnNumbersChanged()
         if changed and await works_for_others(connection, stored.id, context.organizations, context.now):
             raise ReliedOnByOthers(stored.id, changed)
+
+    async def _require_first(self, connection: Connection, stored: Stored, resource: Resource) -> None:
+        """Refuses a second entry of one professional (ProfessionalKnown): their number would mean neither, and who enters it
+        would choose where they work. The deployment itself, which loads the registers, knows what it does."""
+        taken = numbers_taken(await _before(connection, stored), resource)
+        if taken and (other := await bearer_of(connection, taken, stored.id)):
+            raise ProfessionalKnown(other)
 
     async def _take_numbers(self, connection: Connection, context: WriteContext, account: Resource) -> None:
         """Takes the numbers of an active account from inactive accounts, which keep the rest. RegulatorKnown otherwise."""

@@ -12,6 +12,7 @@ from creneau_directory.domain.refusals import (
     OwnNumbersChanged,
     PartsIdNotTheirs,
     PatientsDevice,
+    ProfessionalKnown,
     ProfessionalNotTheirs,
     RegulatorKnown,
     ReliedOnByOthers,
@@ -67,6 +68,21 @@ def _(r: RegulatorKnown) -> CreneauError:
         code="duplicate",
         expression="Practitioner.identifier",
         details_code="regulator-known",
+    )
+
+
+@WORDS.says(ProfessionalKnown)
+def _(r: ProfessionalKnown) -> CreneauError:
+    return Conflict(
+        f"Practitioner/{r.other} porte déjà ce numéro : un professionnel n'est inscrit qu'une fois. Nommez-le dans un"
+        " PractitionerRole de votre cabinet ; s'il n'y exerce pas encore, c'est à lui, ou à l'administration du déploiement,"
+        " d'ajouter ce lieu d'exercice.",
+        f"Practitioner/{r.other} bears this number already: a professional is entered once. Name them in a PractitionerRole of"
+        " your practice; if they do not work there yet, adding this place of work is up to them, or to the deployment's"
+        " administration.",
+        code="duplicate",
+        expression="Practitioner.identifier",
+        details_code="professional-known",
     )
 
 

@@ -29,5 +29,13 @@ def relied_on_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> It
         yield "active"
 
 
+def numbers_taken(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """The national numbers that the entry bears in use from this version on: new ones, or all once it is active again. What
+    two entries in use bore before stays as it is."""
+    if not _is_active(after):
+        return frozenset()
+    return national_numbers(after) - (national_numbers(before) if _is_active(before) else frozenset())
+
+
 def _is_active(practitioner: Mapping[str, Any]) -> bool:
     return practitioner.get("active") is not False

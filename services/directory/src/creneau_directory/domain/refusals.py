@@ -116,6 +116,13 @@ class RegulatorKnown(Refusal):
 
 
 @dataclass(eq=False)
+class ProfessionalKnown(Refusal):
+    """Another entry in use (id of the Practitioner) bears the national number."""
+
+    other: str
+
+
+@dataclass(eq=False)
 class ProfessionalNotTheirs(Refusal):
     """A practice gives a role to a professional (id) who is not its own."""
 

@@ -1,4 +1,4 @@
-"""The organisations for which a professional works, by their roles."""
+"""The organisations for which a professional works, by their roles; which entry bears a national number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Collection
 from datetime import datetime
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.national_numbers import spellings
+from creneau_shared.security.rights import OWNER, REGULATION
 
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('professional ' || $1, 0))"
+_BEARER = f"""
+SELECT id FROM practitioner WHERE terms && $1::text[] AND id <> $2 AND NOT deleted
+AND NOT terms @> ARRAY['active=false'] AND NOT terms @> ARRAY['{OWNER}{REGULATION}'] ORDER BY id LIMIT 1"""
 _ORGANIZATION = "organization=Organization/"
 _NOT_OVER = """role.terms @> ARRAY['practitioner=Practitioner/' || $1]
   AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false'] AND NOT EXISTS (
@@ -20,6 +27,18 @@ SELECT EXISTS (
 _IS_OF = f"""
 SELECT EXISTS (SELECT FROM practitioner WHERE id = $1 AND terms && $2::text[])
   OR EXISTS (SELECT FROM practitioner_role AS role WHERE {_NOT_OVER} AND role.terms && $2::text[])"""
+
+
+async def bearer_of(connection: Connection, numbers: Collection[tuple[str, str]], besides: str) -> str | None:
+    """Returns an entry in use (id) other than `besides` that bears one of these national numbers, in any spelling; None
+    without one. Locks the numbers until the transaction ends, in one order: other writers of them wait. The accounts of
+    regulators, who may be professionals, are none."""
+    spelled = [sorted(spellings(*number)) for number in numbers]
+    for key in sorted({"|".join(every[0]) for every in spelled}):
+        await connection.execute(_LOCK, key)
+    terms = [bounded(token_term("identifier", *one)) for every in spelled for one in every]
+    found: str | None = await connection.fetchval(_BEARER, terms, besides)
+    return found
 
 
 async def works_for_others(

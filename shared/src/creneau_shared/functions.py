@@ -35,6 +35,11 @@ def tell(writes: Iterable[str]) -> None:
         _of_bundle.set("book")
 
 
+def is_failure(status: int) -> bool:
+    """Whether an answer is the deployment's failure. 501 is not: what was asked for is not offered here."""
+    return status >= 500 and status != 501
+
+
 def function_of(method: str, path: str) -> Function | None:
     """The function of a request; None for requests that are not watched (a read by id, a page, a probe)."""
     parts = [part for part in path.split("/") if part]

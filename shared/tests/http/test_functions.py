@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from creneau_shared import functions
-from creneau_shared.functions import function_of
+from creneau_shared.functions import function_of, is_failure
 from creneau_shared.http.metering import Meter
 from creneau_shared.metrics import fine_steps, settings_digest
 
@@ -108,3 +108,11 @@ def test_a_digest_of_settings_tells_what_changed_and_no_secret() -> None:
     assert plain != settings_digest(_Told(database_url="postgresql://somebody:secret@other:5432/x"))
     one, two = settings_digest(_Told(cursor_secret="a")), settings_digest(_Told(cursor_secret="b"))
     assert one == two != plain
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"), [(200, False), (404, False), (500, True), (501, False), (503, True), (504, True)]
+)
+def test_what_is_not_offered_is_no_failure_of_the_deployment(status: int, failed: bool) -> None:
+    """An alert would ring because somebody asks for an operation that does not exist."""
+    assert is_failure(status) is failed

@@ -210,7 +210,7 @@ def test_a_broken_feed_a_silent_feed_a_route_and_a_channel_are_named_with_their_
     posted = {
         key("creneau_http_requests_total", method="POST", resource="Appointment", status=s): 0.0
         for s in ("201", "500")
-    }
+    } | {key("creneau_http_requests_total", method="GET", resource="Slot", status="501"): 0.0}
     tried = {
         key("creneau_notification_attempts_total", channel="sms", result=r): 0.0
         for r in ("accepted", "refused")

@@ -9,7 +9,7 @@ from functools import cache
 from prometheus_client import Counter, Histogram
 
 from creneau_shared import functions
-from creneau_shared.functions import Function
+from creneau_shared.functions import Function, is_failure
 from creneau_shared.metrics import fine_steps
 
 REQUESTS = Counter("creneau_http_requests", "Requests answered", ["method", "resource", "status"])
@@ -55,7 +55,7 @@ class Meter:
 
 def _outcome(status: int) -> str:
     """The outcome of an answer: success, refusal to the caller, or failure of the server."""
-    return "ok" if status < 400 else "refused" if status < 500 else "failed"
+    return "ok" if status < 400 else "failed" if is_failure(status) else "refused"
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
+from creneau_shared.functions import is_failure
 from creneau_web.ops import figures
 from creneau_web.ops.judging.lines import JUDGED_S, WORST, Line
 from creneau_web.ops.judging.looking import numbers, series
@@ -70,7 +71,7 @@ def _routes(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
             grown = sum(step for at, step in one.steps(key) if at >= now - JUDGED_S)
             of_route = counts.setdefault(f"{key['method']} {key['resource']}", [0.0, 0.0])
             of_route[0] += grown
-            of_route[1] += grown if key["status"].startswith("5") else 0.0
+            of_route[1] += grown if is_failure(int(key["status"])) else 0.0
     broken = [
         (failed / count, route, count)
         for route, (count, failed) in counts.items()

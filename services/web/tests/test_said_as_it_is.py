@@ -95,6 +95,57 @@ async def test_nobody_is_said_to_be_first_while_the_agendas_do_not_answer(
     assert "premiers libres" not in page
 
 
+def meant(text: str, kind: str, *codes: tuple[str, str]) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = [{"name": "text", "valueString": text}, {"name": "kind", "valueCode": kind}]
+    for code, label in codes:
+        parts.append({"name": "meaning", "valueString": label})
+        parts.append({"name": "code", "valueCoding": {"code": code}})
+    return {"name": "understood", "part": parts}
+
+
+async def test_the_times_that_are_shown_are_those_that_were_understood(
+    person: Person, fhir: FhirBase
+) -> None:
+    """« mardi matin » was said to be understood, and every time was shown."""
+    understood = told(
+        meant("mardi", "when", ("tuesday", "le mardi")), meant("matin", "when", ("morning", "le matin"))
+    )
+    fhir.on("GET", "/PractitionerRole/$find-care", searchset(ROLE, PRACTITIONER, PLACE, understood))
+    fhir.on("GET", "/Slot/$soonest", searchset(SLOT, SCHEDULE))
+    page = (await person.open("/recherche?quoi=dermatologue+mardi+matin")).text
+    assert ": le mardi" in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Seuls les créneaux au moment demandé" in page
+    [asked] = [dict(one.query) for one in fhir.asked if one.path == "/Slot/$soonest"]
+    assert (asked["days"], asked["times"]) == ("tue", "morning")
+
+
+async def test_where_nobody_is_free_then_other_times_are_shown_and_said_to_be(
+    person: Person, fhir: FhirBase
+) -> None:
+    understood = told(meant("dimanche", "when", ("sunday", "le dimanche")))
+    fhir.on("GET", "/PractitionerRole/$find-care", searchset(ROLE, PRACTITIONER, PLACE, understood))
+
+    def say(asked: Asked) -> httpx.Response | None:
+        if asked.path != "/Slot/$soonest":
+            return None
+        then = "days" in dict(asked.query)
+        return httpx.Response(200, json=searchset(*(() if then else (SLOT, SCHEDULE))))
+
+    fhir.rules.append(say)
+    page = (await person.open("/recherche?quoi=dermatologue+dimanche")).text
+    assert "Aucun créneau libre au moment demandé" in page
+    assert "Inès Bianchi" in page
+
+
+async def test_what_chooses_no_times_is_not_said_to_be_understood(person: Person, fhir: FhirBase) -> None:
+    understood = told(meant("de nuit", "when", ("night", "la nuit")))
+    fhir.on("GET", "/PractitionerRole/$find-care", searchset(ROLE, PRACTITIONER, PLACE, understood))
+    fhir.on("GET", "/Slot/$soonest", searchset(SLOT, SCHEDULE))
+    page = (await person.open("/recherche?quoi=dermatologue+de+nuit")).text
+    assert "de nuit »" not in page
+    assert "au moment demandé" not in page
+
+
 async def test_a_reason_of_later_times_is_offered_too(person: Person, fhir: FhirBase) -> None:
     """Sixty short visits come first; the check-up is free in three weeks."""
     soon = [{**SLOT, "id": f"s-{n}", "serviceType": [{"text": "Visite courte"}]} for n in range(60)]

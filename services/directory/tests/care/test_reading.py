@@ -271,6 +271,21 @@ def test_when_is_understood_and_told_apart() -> None:
     assert "times" not in intent.filters
 
 
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("dentiste mardi matin", ("tuesday", "morning")),
+        ("kiné demain matin", ("tomorrow", "morning")),
+        ("ce soir", ("today", "evening")),
+        ("dentist on Friday afternoon", ("friday", "afternoon")),
+        ("après-demain", ("after-tomorrow",)),
+        ("week-end", ("weekend",)),
+    ],
+)
+def test_the_day_and_the_time_of_day_are_told_apart(text: str, times: tuple[str, ...]) -> None:
+    assert reader().read(text).times == times
+
+
 def test_of_two_towns_one_may_be_a_name() -> None:
     """`Laval Rennes`: there is a town of that name, and somebody who is called so."""
     intent = reader().read("laval rennes", KnownNames({"laval": (("laval",), 1.0)}))

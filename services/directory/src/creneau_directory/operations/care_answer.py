@@ -54,7 +54,12 @@ WHEN = {
     "tomorrow": ("demain", "tomorrow"),
     "now": ("maintenant", "now"),
     "soon": ("bientôt", "soon"),
-    "weekday": ("un jour de semaine", "on a weekday"),
+    "after-tomorrow": ("après-demain", "the day after tomorrow"),
+    "monday": ("le lundi", "on Monday"),
+    "tuesday": ("le mardi", "on Tuesday"),
+    "wednesday": ("le mercredi", "on Wednesday"),
+    "thursday": ("le jeudi", "on Thursday"),
+    "friday": ("le vendredi", "on Friday"),
     "walk-in": ("sans rendez-vous", "without an appointment"),
 }
 _OUT_OF_HOURS = frozenset({"night", "sunday", "holiday", "weekend", "duty"})
@@ -262,9 +267,10 @@ def _understood(one: Understood, language: Language) -> Resource:
             parts.append({"name": "meaning", "valueString": cares[key].label(language)})
             parts += [{"name": "code", "valueCoding": coding_of(code)} for code in cares[key].codes[:1]]
     elif one.kind == "when":
-        label = WHEN[one.meaning][language == "en"]
-        parts.append({"name": "meaning", "valueString": label})
-        parts.append({"name": "code", "valueCoding": {"code": one.meaning, "display": label}})
+        for code in one.keys:
+            label = WHEN[code][language == "en"]
+            parts.append({"name": "meaning", "valueString": label})
+            parts.append({"name": "code", "valueCoding": {"code": code, "display": label}})
     elif one.meaning:
         parts.append({"name": "meaning", "valueString": one.meaning})
     if one.corrected:

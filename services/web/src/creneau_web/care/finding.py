@@ -52,6 +52,10 @@ class Found:
     choices: tuple[Town, ...] = ()
     town_unknown: bool = False
     typed: str = ""
+    narrowed: bool = False
+    """whether only times are shown when the person would like to come"""
+    unmet: bool = False
+    """whether nobody is free then, so that other times are shown"""
     cards: tuple[Card, ...] = ()
     """of the page that is shown"""
 
@@ -93,13 +97,18 @@ class Finding:
         begin, end = (page - 1) * PAGE, page * PAGE
         # One page of people: all times at once. More: first one time each, to sort them.
         few = len(found.people) <= PAGE
+        wishes = found.told.wishes
         try:
-            first = await self._free(public, found.people, mode, FIRST if few else 1)
+            first = await self._free(public, found.people, mode, FIRST if few else 1, wishes)
+            unmet = bool(wishes) and not first
+            if unmet:
+                wishes = ()
+                first = await self._free(public, found.people, mode, FIRST if few else 1)
             everybody = once_each(found.people, first)
-            fitting = _soonest_first(everybody, first, only_free=bool(mode))
+            fitting = _soonest_first(everybody, first, only_free=bool(mode or wishes))
             shown, connected = await self._with_agendas(public, fitting[begin:end], found.people, first)
             free = tuple(p for p in shown if p.id in first)
-            openings = first if few else await self._free(public, free, mode, FIRST)
+            openings = first if few else await self._free(public, free, mode, FIRST, wishes)
         except (UnreachableError, RefusedError) as error:
             if isinstance(error, RefusedError) and error.refusal.status < 500:
                 raise
@@ -110,7 +119,9 @@ class Finding:
         return replace(
             found,
             people=fitting,
-            total=_how_many(fitting) if mode else found.known,
+            total=_how_many(fitting) if mode or wishes else found.known,
+            narrowed=bool(wishes),
+            unmet=unmet,
             cards=tuple(
                 Card(p, Availability(openings.get(p.id, ())[:FIRST], connected=p.id in connected))
                 for p in shown
@@ -118,12 +129,17 @@ class Finding:
         )
 
     async def _free(
-        self, fhir: Fhir, people: Sequence[Professional], mode: Mode, count: int
+        self,
+        fhir: Fhir,
+        people: Sequence[Professional],
+        mode: Mode,
+        count: int,
+        wishes: tuple[str, ...] = (),
     ) -> dict[str, tuple[Opening, ...]]:
         after = self._clock.now() + SOON
-        asked = (tuple(professional.id for professional in people), mode, count)
+        asked = (tuple(professional.id for professional in people), mode, count, wishes)
         return await self._openings.get(
-            asked, lambda: first_openings(fhir, people, after, MODES[mode], count)
+            asked, lambda: first_openings(fhir, people, after, MODES[mode], count, wishes)
         )
 
     async def _with_agendas(

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from creneau_web.care.alone import agendas_of_person, references_of
 from creneau_web.care.model import Opening, Professional
 from creneau_web.care.reading import openings_of
+from creneau_web.care.when import asked_by
 from creneau_web.fhir.client import Fhir, Resource
 from creneau_web.fhir.values import entries
 
@@ -27,15 +28,20 @@ LOOKED_AT_MAX = 2_000
 
 
 async def first_openings(
-    fhir: Fhir, professionals: Sequence[Professional], after: datetime, mode: str = "", count: int = FIRST
+    fhir: Fhir,
+    professionals: Sequence[Professional],
+    after: datetime,
+    mode: str = "",
+    count: int = FIRST,
+    wishes: Sequence[str] = (),
 ) -> dict[str, tuple[Opening, ...]]:
     """First free times of each professional from an instant on, by PractitionerRole id; who has none is left out. `mode`:
-    only this way of a visit (ActCode). At least `count` of each, if there are so many."""
+    only this way of a visit (ActCode); `wishes`: only then (`care.when`). At least `count` of each, if there are so many."""
     if not professionals:
         return {}
     query = [
         ("practitioner-role", ",".join(p.id for p in professionals)),
-        ("after", after.isoformat()),
+        *({"after": after.isoformat()} | dict(asked_by(wishes, after, professionals[0].zone))).items(),
         *([("mode", mode)] if mode else []),
         ("per-agenda", str(count)),
         ("_include", "Slot:schedule"),

@@ -69,6 +69,9 @@ def _told(words: Sequence[str], piece: Piece, vocabulary: Vocabulary) -> Underst
         if kind in ("care", "motive"):
             keys = tuple(key for key, _ in meaning.targets)
             return Understood(text, kind, ", ".join(cares[key].french for key in keys), piece.corrected, keys)
+        if kind == "when":
+            keys = tuple(value for value, _ in meaning.targets)
+            return Understood(text, kind, ", ".join(keys), piece.corrected, keys)
         return Understood(text, kind, ", ".join(value for value, _ in meaning.targets), piece.corrected)
     if isinstance(meaning, Place):
         return Understood(text, meaning.kind, meaning.name, piece.corrected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -195,3 +196,26 @@ async def test_whoever_alone_bears_a_number_is_meant_by_each_of_its_spellings(di
     headers = {"If-None-Exist": f"identifier={RPPS}|{rpps}"}
     answer = await directory.client.post("/fhir/Practitioner", json=new, headers=headers)
     assert (answer.status_code, answer.json()["id"]) == (200, one["id"])
+
+
+@pytest.mark.parametrize("kind", ["Location", "Organization"])
+async def test_nothing_is_a_part_of_itself(directory: Directory, kind: str) -> None:
+    """Neither at once nor through others, and of two who close a circle together one is refused."""
+    first, second, third = (f"tout-{uuid4().hex[:12]}" for _ in range(3))
+
+    def entry(id_: str, whole: str | None = None) -> dict[str, Any]:
+        part_of = {"partOf": {"reference": f"{kind}/{whole}"}} if whole else {}
+        return {"resourceType": kind, "id": id_, "name": "Tout", **part_of}
+
+    for one in (entry(first), entry(second, first), entry(third, second)):
+        assert (await directory.put(one)).status_code == 201
+    for circle in (entry(first, first), entry(first, third), entry(second, third)):
+        refused = await directory.put(circle)
+        assert refused.status_code == 422, refused.text
+        assert refused.json()["issue"][0]["details"]["coding"][0]["code"] == "part-of-itself"
+    assert (await directory.put(entry(third, first))).status_code == 200
+    alone, other = (f"tout-{uuid4().hex[:12]}" for _ in range(2))
+    for one in (entry(alone), entry(other)):
+        assert (await directory.put(one)).status_code == 201
+    answers = await asyncio.gather(directory.put(entry(alone, other)), directory.put(entry(other, alone)))
+    assert sorted(answer.status_code for answer in answers) == [200, 422]

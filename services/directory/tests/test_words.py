@@ -32,6 +32,7 @@ REFUSALS: list[Refusal] = [
     refusals.AccountUnfit(
         tuple(refusals.AccountLacks("name", fault) for fault in get_args(refusals.AccountFault))
     ),
+    refusals.PartOfItself("Location/12"),
     refusals.ProfessionalKnown("12"),
     refusals.RegulatorKnown("12"),
     refusals.ProfessionalNotTheirs("12"),

@@ -271,6 +271,16 @@ class TestCancel:
         else:
             assert seen.json()["slot"], "a cancelled appointment keeps its references"
 
+    async def test_a_patient_does_not_delete_what_is_cancelled(
+        self, callers: Callers, practice: Practice, booked: Stored, camille: str
+    ) -> None:
+        """The practice would read 410 instead of who cancelled, and when."""
+        caller, path = callers.patient(camille), f"Appointment/{booked.id}"
+        assert (await caller.patch(path, CANCELLED)).status_code == 200
+        refused = await caller.delete(path)
+        assert (refused.status_code, code(refused)) == (422, "already-ended")
+        assert (await callers.software().get(path)).json()["status"] == "cancelled"
+
     async def test_a_patient_does_not_cancel_the_past(
         self, callers: Callers, practice: Practice, camille: str
     ) -> None:

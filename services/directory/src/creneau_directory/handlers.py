@@ -23,6 +23,7 @@ from creneau_directory.domain.refusals import (
     EntryFault,
     EntryUnfit,
     OwnNumbersChanged,
+    PartOfItself,
     PatientsDevice,
     ProfessionalKnown,
     RegulatorKnown,
@@ -41,6 +42,7 @@ from creneau_directory.storage import care
 from creneau_directory.storage.professionals import bearer_of, works_for_others
 from creneau_directory.storage.references import named_by
 from creneau_directory.storage.regulators import others_bearing
+from creneau_directory.storage.wholes import OF_WHOLES, is_within
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -59,6 +61,7 @@ async def resource_changed(
         faults = [*entry_faults(resource, context.role), *await _stale(connection, context, stored, resource)]
         if faults:
             raise EntryUnfit(stored.resource_type, tuple(faults))
+        await _require_no_circle(connection, stored, resource)
         if remarks := list(_remarks(resource, context)):
             context.effects.headers["Warning"] = ", ".join(f'199 - "{remark}"' for remark in remarks)
     elif others := await named_by(connection, stored.resource_type, stored.id):
@@ -104,6 +107,16 @@ def _remarks(resource: Resource, context: WriteContext) -> Iterator[str]:
             yield f"{stated.element}: {stated.code} is no commune of today; it may have merged"
         elif remark == "postal-code":
             yield f"{stated.element}: {stated.postal_code} is no postal code of {stated.code}"
+
+
+async def _require_no_circle(connection: Connection, stored: Stored, resource: Resource) -> None:
+    """Refuses an entry that would lie in itself (PartOfItself): where it is, and who speaks for it, would have no end."""
+    said = str(resource.get("partOf", {}).get("reference", "")).split("/_history/")[0]
+    kind, _, whole = "/".join(said.split("/")[-2:]).partition("/")
+    if kind != stored.resource_type or kind not in OF_WHOLES or not whole:
+        return
+    if await is_within(connection, kind, whole, stored.id):
+        raise PartOfItself(f"{kind}/{whole}")
 
 
 async def _stale(

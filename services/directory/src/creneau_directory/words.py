@@ -10,6 +10,7 @@ from creneau_directory.domain.refusals import (
     EntryFault,
     EntryUnfit,
     OwnNumbersChanged,
+    PartOfItself,
     PartsIdNotTheirs,
     PatientsDevice,
     ProfessionalKnown,
@@ -68,6 +69,17 @@ def _(r: RegulatorKnown) -> CreneauError:
         code="duplicate",
         expression="Practitioner.identifier",
         details_code="regulator-known",
+    )
+
+
+@WORDS.says(PartOfItself)
+def _(r: PartOfItself) -> CreneauError:
+    kind = r.whole.partition("/")[0]
+    return Unprocessable(
+        f"{r.whole} fait déjà partie de cette ressource, ou est elle-même : rien n'est une partie de soi.",
+        f"{r.whole} is a part of this resource already, or is itself: nothing is a part of itself.",
+        expression=f"{kind}.partOf",
+        details_code="part-of-itself",
     )
 
 

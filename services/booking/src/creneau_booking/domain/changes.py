@@ -66,6 +66,13 @@ def require_unended(
         raise AlreadyEnded(status, tuple(touched))
 
 
+def require_not_over(status: AppointmentStatus) -> None:
+    """Refuses that a patient deletes an appointment that is over: who sees that it was cancelled, and by whom, keeps seeing
+    it."""
+    if status in ENDED:
+        raise AlreadyEnded(status, ())
+
+
 def require_cancelled_as_it_stands(before: Appointment, after: Appointment) -> None:
     """Refuses a cancellation that says another time, slot or patient: whom it concerns would be told of a visit that never
     was, or not at all (GP Connect: a cancellation changes status and reason). Times and slots may be left out."""

@@ -501,6 +501,7 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         await self._word.hear_removal(connection, context, before)
         if context.by_patient:
+            changes.require_not_over(before.status)
             changes.require_transition(before.status, "cancelled", by_patient=True)
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)

@@ -49,6 +49,13 @@ def _(r: StatusNotTheirs) -> CreneauError:
 
 @WORDS.says(AlreadyEnded)
 def _(r: AlreadyEnded) -> CreneauError:
+    if not r.elements:
+        return Unprocessable(
+            f"Un rendez-vous « {r.status} » ne se supprime pas : le cabinet doit pouvoir lire ce qu'il est devenu.",
+            f"An appointment that is “{r.status}” is not deleted: the practice has to read what became of it.",
+            expression="Appointment.status",
+            details_code="already-ended",
+        )
     return Unprocessable(
         f"Un rendez-vous « {r.status} » ne se modifie plus ({', '.join(r.elements)}) : prenez-en un autre.",
         f"An appointment that is “{r.status}” is not amended any more ({', '.join(r.elements)}): book another one.",

@@ -116,6 +116,13 @@ class RegulatorKnown(Refusal):
 
 
 @dataclass(eq=False)
+class PartOfItself(Refusal):
+    """An entry would lie in itself, through the entry (reference) of which it says that it is a part."""
+
+    whole: str
+
+
+@dataclass(eq=False)
 class ProfessionalKnown(Refusal):
     """Another entry in use (id of the Practitioner) bears the national number."""
 

@@ -169,6 +169,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "outside-horizon": ("Hors de la période de l'agenda", "Outside the agenda's period"),
     # Regulators of unscheduled care
     "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),
+    "part-of-itself": ("Partie de soi-même", "Part of itself"),
     "professional-known": ("Professionnel déjà inscrit", "Professional already entered"),
     "regulator-known": ("Compte de régulateur déjà ouvert", "Regulator's account that is open already"),
     "insee-code": ("Code INSEE mal formé", "INSEE code of a wrong form"),

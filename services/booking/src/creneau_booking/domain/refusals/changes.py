@@ -25,7 +25,7 @@ class StatusNotTheirs(Refusal):
 
 @dataclass(eq=False)
 class AlreadyEnded(Refusal):
-    """A change amends these elements of an appointment that is over (`status`)."""
+    """A change amends these elements of an appointment that is over (`status`); none: a patient deletes it."""
 
     status: str
     elements: tuple[str, ...]

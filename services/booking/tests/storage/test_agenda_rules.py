@@ -264,6 +264,39 @@ async def test_a_deletion_that_is_told_once_more_takes_nothing_that_came_back(pr
     assert (await stored(practice, id_)).rules == NO_RULES  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("first", ["the place", "the agenda"])
+async def test_its_horizon_and_its_roles_end_by_the_clock_of_its_place(
+    practice: Practice, first: str
+) -> None:
+    """The last afternoon in Papeete was that of Paris, half a day early. What says a time is at that time anywhere."""
+    id_, place, role = unique("agenda"), unique("lieu"), unique("role")
+    horizon = {"start": "2026-11-20", "end": "2026-12-31T10:00:00Z"}
+    agenda = schedule(id_, [f"PractitionerRole/{role}", f"Location/{place}"], planningHorizon=horizon)
+
+    async def horizon_of() -> tuple[datetime, datetime]:
+        async with practice.database.connection() as connection:
+            row = await connection.fetchrow(
+                "SELECT horizon_start, horizon_end FROM agenda JOIN schedule ON key = schedule_key WHERE id = $1",
+                id_,
+            )
+        assert row is not None
+        return row["horizon_start"], row["horizon_end"]
+
+    if first == "the agenda":
+        await write(practice, agenda)
+    await hear(practice, "Location", place, 1, zone("Pacific/Tahiti"))
+    if first == "the place":
+        await write(practice, agenda)
+    papeete = ZoneInfo("Pacific/Tahiti")
+    begins = datetime(2026, 11, 20, tzinfo=papeete)
+    assert await horizon_of() == (begins, datetime(2026, 12, 31, 10, 0, 1, tzinfo=UTC))
+    await hear(practice, "PractitionerRole", role, 1, period={"end": "2026-12-15"})
+    assert await horizon_of() == (begins, datetime(2026, 12, 16, tzinfo=papeete))
+    await hear(practice, "Location", place, 2, zone("Europe/Paris"))
+    paris = ZoneInfo("Europe/Paris")
+    assert await horizon_of() == (datetime(2026, 11, 20, tzinfo=paris), datetime(2026, 12, 16, tzinfo=paris))
+
+
 async def test_an_agenda_of_a_person_alone_lives_where_they_work(practice: Practice) -> None:
     """Whichever comes first, the agenda or their role and its place, and only as long as their places share a clock."""
     id_, who, one, two, role = (unique(name) for name in ("agenda", "prat", "volcan", "seine", "role"))

@@ -88,9 +88,9 @@ class DirectoryReplica:
         # Before rows of agendas are locked: writers of slots wait for the agendas' people first, then for these rows.
         await actor_stated(connection, key, named, now, was_gone=was_gone)
         if resource_type in INHERITED:
-            await actor_changed(connection, key)
+            await actor_changed(connection, key, now)
         if resource_type in ("Location", "PractitionerRole") or states_zone:
-            await place_said(connection, key, named)
+            await place_said(connection, key, named, now)
         await actor_of_openings(connection, key, named, now, states_zone=states_zone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:

@@ -29,7 +29,7 @@ from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.agendas.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agendas.slots_of_agendas import SLOT_LENGTH_MAX
 from creneau_booking.storage.agendas.working_places import AROUND, working_places
-from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
+from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas, keep_state
 from creneau_booking.storage.availability.freshness import keep_freshness
 from creneau_booking.storage.availability.groups import resize
 from creneau_booking.storage.began import BEGAN
@@ -52,7 +52,7 @@ _COLUMNS = (
 )
 _PUT = f"""
 UPDATE agenda SET ({_COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1) RETURNING schedule_key, old.zone <> new.zone AS moved
 """
 _OTHERWISE = """
 SELECT capacity IS DISTINCT FROM $2::smallint AS capacity,
@@ -117,7 +117,7 @@ async def schedule_changed(
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
     await keep_agendas(connection, [key], context.now, strict=True, resized=resized)
     if resource is not None and rules is not None:
-        await _keep(connection, stored.id, resource, rules)
+        await _keep(connection, stored.id, resource, rules, context.now)
         await _keep_slots(connection, stored.id, slots, context.now)
         await keep_freshness(connection, stored.id, resource, context.now)
 
@@ -140,7 +140,7 @@ async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: da
         await resize(connection, id_, now)
 
 
-async def actor_changed(connection: Connection, reference: str) -> None:
+async def actor_changed(connection: Connection, reference: str, now: datetime) -> None:
     """Recomputes the rules of the agendas that name a changed offer or place (`HealthcareService/12`)."""
     await alone(connection)
     rows = await connection.fetch(
@@ -149,10 +149,10 @@ async def actor_changed(connection: Connection, reference: str) -> None:
     )
     for row in rows:
         resource = loads(row["content"])
-        await _keep(connection, row["id"], resource, understood_rules_of(resource))
+        await _keep(connection, row["id"], resource, understood_rules_of(resource), now)
 
 
-async def place_said(connection: Connection, reference: str, named: Sequence[str]) -> None:
+async def place_said(connection: Connection, reference: str, named: Sequence[str], now: datetime) -> None:
     """Recomputes the time zone of agendas that depend on a changed place, role or professional. `named`: the references by
     which agendas depend on it (see `named_with`)."""
     kind, _, id_ = reference.partition("/")
@@ -164,7 +164,7 @@ async def place_said(connection: Connection, reference: str, named: Sequence[str
     zone = _zone_in(await _said_by_actors(connection, {kind: [id_]}))
     for row in await connection.fetch(_OTHER_ZONE, list(named), str(zone)):
         resource = loads(row["content"])
-        await _keep(connection, row["id"], resource, understood_rules_of(resource))
+        await _keep(connection, row["id"], resource, understood_rules_of(resource), now)
 
 
 async def _said_by_actors(connection: Connection, ids: Mapping[str, Sequence[str]]) -> list[Resource]:
@@ -177,7 +177,9 @@ def _zone_in(resources: Iterable[Resource]) -> ZoneInfo:
     return next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
 
 
-async def _keep(connection: Connection, id_: str, schedule: Resource, own: AccessRules) -> None:
+async def _keep(
+    connection: Connection, id_: str, schedule: Resource, own: AccessRules, now: datetime
+) -> None:
     ids: dict[str, list[str]] = {}
     for actor in schedule.get("actor", ()):
         kind, _, name = actor.get("reference", "").split("/_history/")[0].rpartition("/")
@@ -186,7 +188,10 @@ async def _keep(connection: Connection, id_: str, schedule: Resource, own: Acces
     places = await working_places(connection, ids.get("Practitioner", ()), ids.keys())
     offers = [understood_rules_of(r) for r in resources if r["resourceType"] == "HealthcareService"]
     rules = own.over(strictest(offers))
-    await connection.execute(_PUT, id_, str(_zone_in((schedule, *places, *resources))), *_values(rules))
+    zone = _zone_in((schedule, *places, *resources))
+    row = await connection.fetchrow(_PUT, id_, str(zone), *_values(rules))
+    if row is not None and row["moved"]:
+        await keep_state(connection, [row["schedule_key"]], now)
 
 
 def _values(rules: AccessRules) -> tuple[Any, ...]:

@@ -95,6 +95,10 @@ _ALONE = f"""alone AS MATERIALIZED (
   HAVING NOT bool_or(works) AND (NOT bool_or(unknown)
     OR single AND EXISTS (SELECT FROM unnest(schedule.terms) AS t WHERE starts_with(t, '{OWNER}')))
 )"""
+# Days are indexed as those of Paris, before it is known where an agenda is.
+_BY_ITS_CLOCK = """CASE WHEN zone <> 'Europe/Paris' AND isfinite({bound})
+    AND ({bound} AT TIME ZONE 'Europe/Paris')::time = '00:00'
+    THEN {bound} AT TIME ZONE 'Europe/Paris' AT TIME ZONE zone ELSE {bound} END"""
 _KEEP_STATE = f"""
 WITH {_NAMED}, {_ALONE}, period AS (
   SELECT key, low, high FROM schedule_date WHERE key = ANY($1) AND parameter = 'date'
@@ -111,8 +115,10 @@ WITH {_NAMED}, {_ALONE}, period AS (
     NOT schedule.deleted AND NOT schedule.terms @> ARRAY['active=false']
       AND NOT EXISTS (SELECT FROM named WHERE named.key = schedule.key AND {_GONE})
       AND schedule.key NOT IN (SELECT key FROM idle) AS open,
-    coalesce(horizon.first, '-infinity') AS horizon_start, coalesce(horizon.last, 'infinity') AS horizon_end
-  FROM schedule LEFT JOIN horizon USING (key) WHERE schedule.key = ANY($1)
+    coalesce({_BY_ITS_CLOCK.format(bound="horizon.first")}, '-infinity') AS horizon_start,
+    coalesce({_BY_ITS_CLOCK.format(bound="horizon.last")}, 'infinity') AS horizon_end
+  FROM schedule LEFT JOIN horizon USING (key) LEFT JOIN (SELECT schedule_key AS key, zone FROM agenda) AS clock USING (key)
+  WHERE schedule.key = ANY($1)
 )
 INSERT INTO agenda (schedule_key, open, horizon_start, horizon_end)
 SELECT * FROM (SELECT * FROM state EXCEPT
@@ -244,8 +250,7 @@ async def keep_agendas(
     )
     if people.agendas:
         await stop_for(connection, people, now)
-    wider = [row["schedule_key"] for row in await connection.fetch(_KEEP_STATE, keys) if row["is_wider"]]
-    await note_agendas(connection, wider, now)
+    await keep_state(connection, keys, now)
     rows = await connection.fetch(_KEEP_ACTORS, keys)
     changed = [row["schedule_key"] for row in rows]
     if changed:
@@ -254,6 +259,12 @@ async def keep_agendas(
             await hand_over_what_is_taken(connection, people, now, strict=strict)
             changed += await agendas_with(connection, people)
         await rejudge(connection, changed, now)
+
+
+async def keep_state(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
+    """Brings up to date whether these agendas (keys) are open, and when: days are those of their clock."""
+    rows = await connection.fetch(_KEEP_STATE, list(schedules))
+    await note_agendas(connection, [row["schedule_key"] for row in rows if row["is_wider"]], now)
 
 
 async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dateutil.rrule import rrulestr
 from icalendar import vRecur
 
-from creneau_booking.domain.not_read import NotReadError, TooLargeError
+from creneau_booking.domain.not_read import NotReadError, TooLargeError, UnreadableError
 from creneau_booking.handlers.outside import ics_reading
 from creneau_booking.handlers.outside.ics_reading import busy_times
 from creneau_booking.handlers.outside.ics_repeating import LOOKED_AT_MAX, Budget, repeated
@@ -262,3 +262,35 @@ def test_what_happens_seldom_is_found() -> None:
         "DAILY;BYMONTH=11;BYMONTHDAY=8",
     ):
         assert starts(calendar(event + rule)) == ["11-08 09:00"], rule
+
+
+ORDINARY = "DTSTART:20261021T080000Z\r\nDURATION:PT1H"
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "read"),
+    [
+        ("DTSTART:20261020T080000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=MONTHLY;BYDAY=99MO", ["10-20 08:00"]),
+        ("DTSTART:20261020T080000Z\r\nDTEND:20261020T090000Z\r\nDTEND:20261020T100000Z", ["10-20 08:00"]),
+        ("DTSTART:20261020T080000Z\r\nDTSTART:20261020T090000Z\r\nDURATION:PT1H", []),
+        ("RECURRENCE-ID:20261020T080000Z\r\nRECURRENCE-ID:20261020T080000Z\r\n" + ORDINARY, ["10-21 08:00"]),
+    ],
+)
+def test_one_event_that_cannot_be_read_hides_no_other(unreadable: str, read: list[str]) -> None:
+    """A whole calendar counted as unreadable because of one; what is known of that one is busy."""
+    other = "DTSTART:20261022T080000Z\r\nDURATION:PT1H"
+    assert starts(calendar(unreadable, other)) == [*read, "10-22 08:00"]
+
+
+def test_a_calendar_of_which_nothing_can_be_read_is_unreadable() -> None:
+    with pytest.raises(UnreadableError):
+        starts(calendar("DTSTART:20261020T080000Z\r\nDTSTART:20261020T090000Z\r\nDURATION:PT1H"))
+
+
+def test_an_occurrence_may_be_named_by_its_day() -> None:
+    """What an EXDATE or a RECURRENCE-ID without a time names is the occurrence of that day."""
+    daily = "DTSTART;TZID=Europe/Paris:20261020T233000\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=4"
+    without = f"{daily}\r\nEXDATE;VALUE=DATE:20261021"
+    moved = "RECURRENCE-ID;VALUE=DATE:20261023\r\nDTSTART:20261027T120000Z\r\nDURATION:PT1H"
+    other = "DTSTART:20200101T000000Z\r\nDURATION:PT1M"
+    assert starts(calendar(without, other, moved)) == ["10-20 21:30", "10-22 21:30", "10-27 12:00"]

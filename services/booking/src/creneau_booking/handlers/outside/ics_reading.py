@@ -1,5 +1,8 @@
 """Reads busy times from iCalendar files (RFC 5545): times only, never titles.
 
+Each event stands for itself: one that cannot be read is busy at its first time, if that is known, and the others count. A
+calendar of which no event can be read is unreadable.
+
 A foreign file may be hostile: its size, events, repetitions and the work for them are bounded, and no repetition is
 followed beyond the window. What the library does of itself is bounded where this is called: in `reading_process`.
 """
@@ -8,9 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from icalendar import Calendar
@@ -27,7 +31,11 @@ LONGEST = timedelta(days=62)
 """longer occurrences of a repeating event are cut to this: nobody is away for ever by mistake"""
 _LOOKED_AT_FOR_A_CHANGE = 4
 """a change of all later occurrences takes about as long, for each event that it may change, as this many days"""
+UNREAD = timedelta(hours=1)
+"""how long an event is busy whose end cannot be read"""
 _A_DAY = timedelta(days=1)
+_OF_THE_LIBRARY = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""what reading a part of a file may raise; NotReadError and MemoryError are none of these"""
 
 
 def busy_times(contents: Sequence[bytes], within: Period, zone: tzinfo) -> list[Period]:
@@ -63,6 +71,8 @@ class _Changed:
     ones."""
 
     moved: set[datetime] = field(default_factory=set)
+    moved_days: set[date] = field(default_factory=set)
+    """the same where only the day is stated"""
     later: list[_Later] = field(default_factory=list)
 
 
@@ -76,20 +86,49 @@ def _periods(parts: Sequence[Any], within: Period, zone: tzinfo) -> Iterator[Per
     for event in events:
         if "RECURRENCE-ID" in event:
             of_event = changed.setdefault(str(event.get("UID", "")), _Changed())
-            instead = _instant(event["RECURRENCE-ID"].dt, zone)
-            of_event.moved.add(instead)
-            if str(event["RECURRENCE-ID"].params.get("RANGE", "")).upper() == "THISANDFUTURE":
-                of_event.later.append(_Later(instead, event))
+            # Of an event that cannot be read only what it says of itself is lost.
+            with suppress(*_OF_THE_LIBRARY):
+                _note_change(of_event, event, zone)
     budget = Budget(LOOKED_AT_MAX)
-    of_events = (
-        _busy(event, within, zone, changed.get(str(event.get("UID", "")), _Changed()), budget)
-        for event in events
-    )
+    unread = 0
+    of_events: list[Period] = []
+    for event in events:
+        own = changed.get(str(event.get("UID", "")), _Changed())
+        try:
+            of_events += islice(_busy(event, within, zone, own, budget), OCCURRENCES_MAX + 1)
+        except _OF_THE_LIBRARY:
+            unread += 1
+            of_events += _once(event, zone)
+    if events and unread == len(events) and not of_events:
+        raise UnreadableError("no event")
     stated = (_freebusy(part) for part in parts if part.name == "VFREEBUSY")
-    for count, period in enumerate(chain.from_iterable(chain(of_events, stated))):
+    for count, period in enumerate(chain(of_events, chain.from_iterable(stated))):
         if count == OCCURRENCES_MAX:
             raise TooLargeError("too many occurrences")
         yield period
+
+
+def _note_change(changed: _Changed, event: Any, zone: tzinfo) -> None:
+    """Notes of which occurrence a separate event is the change, and whether of all later ones too."""
+    said = event["RECURRENCE-ID"].dt
+    instead = _instant(said, zone)
+    if isinstance(said, datetime):
+        changed.moved.add(instead)
+    else:
+        changed.moved_days.add(said)
+    if str(event["RECURRENCE-ID"].params.get("RANGE", "")).upper() == "THISANDFUTURE":
+        changed.later.append(_Later(instead, event))
+
+
+def _once(event: Any, zone: tzinfo) -> list[Period]:
+    """The first time of an event of which the rest cannot be read; nothing if that cannot be either."""
+    with suppress(*_OF_THE_LIBRARY):
+        first = _instant(event["DTSTART"].dt, zone)
+        length = UNREAD
+        with suppress(*_OF_THE_LIBRARY):
+            length = min(_length(event, zone), LONGEST)
+        return [(first, first + length)] if _blocks(event) and length > timedelta(0) else []
+    return []
 
 
 def _blocks(event: Any) -> bool:
@@ -132,13 +171,16 @@ def _busy(event: Any, within: Period, zone: tzinfo, changed: _Changed, budget: B
         within[0] - max([min(length, LONGEST), *lengths]) - max([timedelta(0), *shifts]),
         within[1] - min([timedelta(0), *shifts]),
     )
-    left_out = {_instant(one.dt, zone) for dates in _listed(event, "EXDATE") for one in dates.dts}
+    out = [one.dt for dates in _listed(event, "EXDATE") for one in dates.dts]
+    # Some programs name the day of an occurrence that has a time.
+    left_out = {_instant(moment, zone) for moment in out if isinstance(moment, datetime)} | changed.moved
+    days_out = {day for day in out if not isinstance(day, datetime)} | changed.moved_days
     blocks = _blocks(event)
     stated = (
         [(first, length)] if "RRULE" not in event else _by_rules(event, around, own, zone, length, budget)
     )
     for moment, lasts in chain(stated, _further(event, zone, length, budget)):
-        if moment in left_out or moment in changed.moved:
+        if moment in left_out or (days_out and _wall(moment, own).date() in days_out):
             continue
         begin, end, there = moment, moment + lasts, blocks
         if change := bisect_right(sinces, moment):

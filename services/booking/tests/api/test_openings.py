@@ -387,6 +387,28 @@ async def test_what_an_opening_is_for(callers: Callers, practice: Practice) -> N
     assert await slots_of(callers.patient(await practice.new_patient()), agenda["id"]) == []
 
 
+async def test_an_end_at_the_last_second_is_the_end_of_its_minute(
+    callers: Callers, practice: Practice
+) -> None:
+    """No time in FHIR is 24:00, so that many say 23:59:59: the last visit was lost."""
+    role, practitioner = unique("role"), f"Practitioner/{unique('prat')}"
+    hours = [
+        {"daysOfWeek": ["tue"], "availableStartTime": "23:20:00", "availableEndTime": "23:59:59"},
+        {"daysOfWeek": ["wed"], "availableStartTime": "11:20:00", "availableEndTime": "11:59:59"},
+    ]
+    await hear(practice, role_resource(role, practitioner, unique("cabinet"), availableTime=hours))
+    software = callers.software()
+    agenda = ruled(
+        unique("agenda"),
+        [f"PractitionerRole/{role}"],
+        flag("schedule-uses-role-hours", True),
+        planningHorizon={"start": "2026-11-16", "end": "2026-11-20"},
+    )
+    await put(software, agenda)
+    starts = [one[8:16] for one in await starts_of(software, agenda["id"])]
+    assert starts == ["17T22:20", "17T22:40", "18T10:20", "18T10:40"]
+
+
 async def test_the_hours_of_a_role_where_the_agenda_says_so(callers: Callers, practice: Practice) -> None:
     """And by no means else; what the role says later is followed by the worker."""
     organization, role = unique("cabinet"), unique("role")

@@ -33,6 +33,8 @@ from creneau_booking.storage.openings.values import (
     moment,
     order,
     read_day,
+    through,
+    through_the_day,
 )
 from creneau_shared.fhir.datatypes import time_of
 from creneau_shared.fhir.json import dumps, loads
@@ -292,7 +294,7 @@ def _period(
     for name, value in (("type", kind), *((n, dated(parts.get(n))) for n in ("start", "end"))):
         if value is None:
             raise UnreadError("missing", "extension", name)
-    start, end = moment(parts["start"], "start"), moment(parts["end"], "end")
+    start, end = moment(parts["start"], "start"), through(moment(parts["end"], "end"))
     if order(end, last=True) <= order(start):
         raise UnreadError("order", "extension.where(url='end')")
     rule = recurrence(parts["rrule"]) if "rrule" in parts else None
@@ -324,7 +326,7 @@ def _hours(role: Resource) -> Iterator[Hours]:
             yield Hours(
                 days or frozenset(range(7)),
                 time_of(start) if start else time.min,
-                time_of(end) if end else time.min,
+                through_the_day(time_of(end)) if end else time.min,
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from creneau_booking.domain.openings.refusals import OpeningFault
@@ -57,6 +57,10 @@ def boolean(extension: Resource) -> bool:
     return value
 
 
+LAST_SECOND = 59
+"""the second by which many programs say that a minute is within"""
+
+
 def lasts(quantity: object, element: str, *, least: int = 60) -> timedelta:
     """Reads a Duration (s, min, h or d; minutes without a unit): whole seconds, from `least` to LASTS_MAX_S. UnreadError, at
     the path `element`, for any other."""
@@ -99,6 +103,22 @@ def read_day(said: str, *, last: bool) -> Moment:
         return read_moment(said)
     low, high = parse_interval(said, UTC)
     return (high - timedelta(days=1)).date() if last else low.date()
+
+
+def through(end: Moment) -> Moment:
+    """Returns the end of a period that is stated as the last second of a minute (`23:59:59`): that second is within."""
+    if isinstance(end, datetime) and end.second == LAST_SECOND:
+        return end.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return end
+
+
+def through_the_day(end: time) -> time:
+    """The same for a time of day; 23:59 too is the end of the day, which no time in FHIR says (0:00: midnight)."""
+    if end.second == LAST_SECOND or (end.hour, end.minute) == (23, 59):
+        return (
+            datetime.combine(date.min, end.replace(second=0, microsecond=0)) + timedelta(minutes=1)
+        ).time()
+    return end
 
 
 def order(moment: Moment, *, last: bool = False) -> datetime:

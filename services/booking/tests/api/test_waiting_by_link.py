@@ -30,6 +30,7 @@ from services.booking.tests.surgery import open_surgery
 from creneau_booking.storage.mapping.appointment import CONFIDENTIALITY, HIDDEN, REPLACES, WAITING_SINCE
 from creneau_booking.storage.mapping.wishes import WAITING_AGENDA, WAITING_TIMES
 from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.fhir.zones import TIME_ZONE
 
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
 
@@ -238,6 +239,16 @@ async def test_who_says_again_when_they_can_come_waits_for_that_from_where_they_
         assert (same.status_code, same.json()["meta"]["versionId"]) == (200, "3"), said
     unread = await wait(link, late.id, times=["night"])
     assert (unread.status_code, code(unread)) == (422, "unreadable-wish")
+
+
+async def test_the_last_day_is_one_of_the_place(callers: Callers, practice: Practice, camille: str) -> None:
+    """The afternoon of the 18th in Papeete is the 19th in Paris."""
+    there = {"url": TIME_ZONE, "valueCode": "Pacific/Tahiti"}
+    far = await practice.open_agenda(extension=[there])
+    late = await practice.create(appointment("booked", slots=far.slots[:1], patient=camille, start=far.start))
+    asked = await wait(callers.patient(camille), late.id, until="2026-11-18")
+    assert asked.status_code == 201, asked.text
+    assert asked.json()["requestedPeriod"] == [{"end": "2026-11-19T10:00:00Z"}]
 
 
 async def test_what_is_offered_is_for_what_was_said_last(

@@ -7,7 +7,7 @@ purpose are the visit's. A wish that waits for an earlier time already keeps its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.refusals.proxies import MayOnlyCancel
@@ -15,6 +15,7 @@ from creneau_booking.domain.refusals.waiting import NothingEarlier, VisitNotBook
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.operations.booking.desk import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.booking.subject import NAMES, id_of_subject
+from creneau_booking.storage.agendas.joint import zones_of
 from creneau_booking.storage.agendas.slots_of_agendas import schedules_of
 from creneau_booking.storage.mapping.appointment import REPLACES
 from creneau_booking.storage.mapping.wishes import WAITING_AGENDA, WAITING_TIMES, for_the_same
@@ -64,7 +65,9 @@ class WaitOperation:
         current = await self._locked(session, id_of_subject(session, given))
         visit = repository.stored_facts(current)
         _require_may_move(session, visit)
-        times, last = given.texts("times"), _end_of(given)
+        agendas = await schedules_of(session.connection, visit.slots)
+        zones = await zones_of(session.connection, [agenda.removeprefix("Schedule/") for agenda in agendas])
+        times, last = given.texts("times"), _end_of(given, next(iter(zones.values()), PARIS))
         end = min(last, visit.start or last) if last is not None else None
         for known in await waits_instead(session.connection, visit):
             # The practice of the visit does not learn where else the person waits.
@@ -78,7 +81,6 @@ class WaitOperation:
         if visit.start <= session.context.now:
             raise NothingEarlier()
         await require_changeable(session.connection, session.context, visit)
-        agendas = await schedules_of(session.connection, visit.slots)
         meant = for_the_same(repository.resource(current), await self._slots(session, visit))
         wish = checked(_wish(meant, visit, agendas, times, end or visit.start))
         stored = await self._desk.handlers.create(session.connection, session.context, wish)
@@ -128,13 +130,13 @@ def _wish(
     }
 
 
-def _end_of(given: OperationInput) -> datetime | None:
-    """Returns the end of the last day that will do, if given."""
+def _end_of(given: OperationInput, zone: tzinfo) -> datetime | None:
+    """Returns the end of the last day that will do, by the clock of the visit's place, if given."""
     said = given.first("until")
     if said is None:
         return None
     try:
-        return datetime.combine(date.fromisoformat(str(said)) + timedelta(days=1), time(0), PARIS)
+        return datetime.combine(date.fromisoformat(str(said)) + timedelta(days=1), time(0), zone)
     except (ValueError, OverflowError) as error:
         raise BadRequest(
             f"« until » n'est pas une date FHIR : {said}.",

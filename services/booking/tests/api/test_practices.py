@@ -111,6 +111,9 @@ async def test_an_agenda_names_ones_own_people_only(callers: Callers, practice: 
         answer = await us.post("Schedule", body)
         assert answer.status_code == status, answer.text
         assert status == 201 or code(answer) == said
+        assert (answer.headers.get("Retry-After") == "1") == (said == "unknown-actor"), (
+            "the directory's word is on its way"
+        )
 
 
 async def test_a_device_is_whose_agenda_it_is_in(callers: Callers, practice: Practice) -> None:

@@ -119,6 +119,10 @@ def _(r: SlotsNotSearchedBy) -> CreneauError:
     )
 
 
+AFTER_THE_DIRECTORY = {"Retry-After": "1"}
+"""What the directory has just been told is known here within a second."""
+
+
 @WORDS.says(ActorOfOthers)
 def _(r: ActorOfOthers) -> CreneauError:
     fr, en = things_in_words([r.actor])
@@ -142,6 +146,7 @@ def _(r: ActorOfNobody) -> CreneauError:
         expression=_ACTORS[r.named_in],
         details_code="unknown-actor",
         diagnostics=r.actor,
+        headers=AFTER_THE_DIRECTORY,
     )
 
 

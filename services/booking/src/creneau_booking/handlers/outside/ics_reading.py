@@ -99,6 +99,8 @@ def _periods(parts: Sequence[Any], within: Period, zone: tzinfo) -> Iterator[Per
         except _OF_THE_LIBRARY:
             unread += 1
             of_events += _once(event, zone)
+        if len(of_events) > OCCURRENCES_MAX:
+            raise TooLargeError("too many occurrences")
     if events and unread == len(events) and not of_events:
         raise UnreadableError("no event")
     stated = (_freebusy(part) for part in parts if part.name == "VFREEBUSY")

@@ -9,6 +9,7 @@ from creneau_booking.domain.synchronising import Contradiction, Difference, Reas
 from creneau_booking.operations.agendas.slot_feed import read_feed
 from creneau_booking.storage.agendas.joint import zones_of
 from creneau_booking.storage.slots.sync import lock_agenda, own_agenda, synchronise
+from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.datatypes import exact_instant
@@ -114,7 +115,7 @@ class SyncSlotsOperation:
             # The owner is checked first: thousands of slots are not read for strangers.
             async with service.connection() as connection:
                 await self._own(connection, context, call.id)
-                zone = (await zones_of(connection, [call.id]))[call.id]
+                zone = (await zones_of(connection, [call.id])).get(call.id, PARIS)
             feed = await read_feed(request, call.id, zone, service.base_url, service.bounds, self._slots_max)
             async with service.transaction() as connection:
                 agenda = await self._own(connection, context, call.id)

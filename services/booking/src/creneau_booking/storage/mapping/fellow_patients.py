@@ -116,8 +116,8 @@ def searched_as_seen(access: Access) -> AsSeen | None:
 
 
 def _asked_of_seen(own: Collection[str], clause: Clause) -> SeenClause | None:
-    """The clause without the people who are none of these; None: it names nobody else. What they
-    are not shown of a shared visit is asked only of appointments that name no other."""
+    """The clause without the people who are none of these; None: it names nobody else. What they are not shown
+    of a shared visit is asked only of appointments that name no other."""
     name = clause.parameter.name
     if (
         clause.parameter.full_text

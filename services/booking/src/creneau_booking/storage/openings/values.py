@@ -17,6 +17,8 @@ DAYS = {name: place for place, name in enumerate(("MO", "TU", "WE", "TH", "FR", 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _UNIT_WORDS = {"second": "s", "seconde": "s", "minute": "min", "mn": "min", "hour": "h", "heure": "h"}
 DATED = len("2026-11-28")
+LAST_SECOND = 59
+"""the second by which many programs say that a minute is within"""
 
 
 class UnreadError(Exception):
@@ -55,10 +57,6 @@ def boolean(extension: Resource) -> bool:
     if not isinstance(value, bool):
         raise UnreadError("missing", "valueBoolean", "valueBoolean")
     return value
-
-
-LAST_SECOND = 59
-"""the second by which many programs say that a minute is within"""
 
 
 def lasts(quantity: object, element: str, *, least: int = 60) -> timedelta:

@@ -122,3 +122,12 @@ async def test_p2_only_what_can_be_taken_from_its_start_to_its_end_is_asked_for(
     asked = [dict(one.query) for one in fhir.asked if one.path == "/Slot"]
     assert asked
     assert {one.get("bookable") for one in asked} == {"whole"}
+
+
+async def test_p2_each_time_says_what_it_is_for(person: Person, fhir: FhirBase) -> None:
+    """To whoever sees it too, once: an agenda may give one hour to vaccines, and the next to first visits."""
+    fhir.on("GET", "/Slot", searchset(slot(1, MONDAY)))
+    page = html.unescape((await person.open("/soignants/role-1/creneaux")).text)
+    [button] = re.findall(r'<button class="time".*?</button>', page, re.DOTALL)
+    assert re.sub(r"<[^>]+>", "", button.split('<span class="mode">', 1)[1]).strip() == "Suivi d'acné"
+    assert button.count("Suivi d'acné") == 1

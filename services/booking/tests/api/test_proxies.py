@@ -126,7 +126,7 @@ async def invite(who: Caller, statement: str) -> str:
     answer = await who.post(f"{statement}/$invite", parameters())
     assert answer.status_code == 200, answer.text
     values = {p["name"]: p for p in answer.json()["parameter"]}
-    assert len(values["code"]["valueString"]) >= 32
+    assert len(values["code"]["valueString"]) >= 24
     return str(values["code"]["valueString"])
 
 
@@ -205,6 +205,17 @@ async def test_codes_that_do_not_work_answer_alike(people: People) -> None:
     assert {a.status_code for a in answers} == {422}
     assert len({str(a.json()["issue"]) for a in answers}) == 1
     assert code(answers[0]) == "proxy-code"
+
+
+async def test_a_code_can_be_read_over_the_telephone(people: People) -> None:
+    """In groups, without letters that are taken for one another; read in lower case, with blanks, and together."""
+    person = people.account()
+    of = await people.registers(person)
+    for typed in (str.lower, lambda c: c.replace("-", " "), lambda c: c.replace("-", ""), lambda c: f" {c} "):
+        given = await invite(person, await states(person, of, "FRND"))
+        assert [len(group) for group in given.split("-")] == [4] * 5
+        assert not set(given) & set("0O1IL2Z5S8BUV")
+        assert (await accept(people.account(), typed(given))).status_code == 200
 
 
 async def test_an_invitation_ends(fresh: Practice) -> None:

@@ -580,3 +580,9 @@ def test_a_town_that_is_called_as_a_departement_is_meant_beside_its_own_area(
     place = read.read(text).place
     assert place is not None
     assert place.key == key
+
+
+@pytest.mark.parametrize("typed", ["xyzzy", "qwerty", "asdf", "zzzz", "azerty"])
+def test_nonsense_is_understood_as_nothing(read: Reader, typed: str) -> None:
+    intent = read.read(typed)
+    assert (intent.place, intent.cares, intent.understood) == (None, (), ())

@@ -72,3 +72,17 @@ def test_beside_what_is_sought(before: str) -> None:
 def test_what_stands_in_an_address_or_a_date(typed: str, meant: str | None) -> None:
     place = reader().read(typed).place
     assert (place.name if place is not None else None) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("dentiste menton", "Menton"),
+        ("dentiste à Menton", "Menton"),
+        ("bouton menton", None),
+        ("mal au menton", None),
+    ],
+)
+def test_a_town_called_as_a_complaint_is_meant_beside_a_care(typed: str, meant: str | None) -> None:
+    place = reader().read(typed).place
+    assert (place.name if place is not None else None) == meant

@@ -9,17 +9,30 @@ from datetime import datetime
 from creneau_booking.storage.people.accounts import Account
 from creneau_shared.database.pool import Connection
 
-CODE_BYTES = 24
-"""192 bits: nobody finds one by trying"""
+CODE_LETTERS = "ACDEFGHJKMNPRTWXY34679"
+"""letters and figures that nobody takes for one another, on paper or by telephone: no 0 and O, 1, I and L, 2 and Z, 5 and S, 8
+and B, U and V"""
+GROUPS, GROUP_LETTERS = 5, 4
+"""89 bits: nobody finds one by trying"""
 
 
 def new_code() -> str:
-    """A code that can stand in an address."""
-    return secrets.token_urlsafe(CODE_BYTES)
+    """A code to read aloud, in groups: `ACDE-FGHJ-KMNP-RTWX-Y346`."""
+    groups = ("".join(secrets.choice(CODE_LETTERS) for _ in range(GROUP_LETTERS)) for _ in range(GROUPS))
+    return "-".join(groups)
+
+
+def as_given(typed: str) -> str:
+    """A code as it was given, however it is typed: in lower case, with blanks or other hyphens, or together. Codes of before,
+    which had both cases, are left as they are."""
+    letters = "".join(letter for letter in typed.upper() if letter.isalnum())
+    if len(letters) != GROUPS * GROUP_LETTERS:
+        return typed.strip()
+    return "-".join(letters[at : at + GROUP_LETTERS] for at in range(0, len(letters), GROUP_LETTERS))
 
 
 def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode()).digest()
+    return hashlib.sha256(as_given(code).encode()).digest()
 
 
 _USE = """

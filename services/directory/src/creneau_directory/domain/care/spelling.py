@@ -44,6 +44,8 @@ HEARD_MIN = 3
 EDITS_FROM = ((5, 1), (8, 2))
 """(letters of a word from which, how many may be wrong, missing, added or swapped)"""
 
+HEARD_LETTERS = 0.5
+"""part of a word's letters (doubled ones once) that may differ from one of the same sound: `xyzzy` is no French word"""
 HEARD_WRONG = 0.5
 """a match by sound alone counts as so many wrong letters"""
 
@@ -133,7 +135,7 @@ class Alike:
         """The word that sounds the same."""
         heard = sound(word)
         found = self._sounds.get(heard) if len(heard) >= HEARD_MIN else None
-        return None if found is None else self._words[found]
+        return self._words[found] if found is not None and _looks_alike(word, self._words[found]) else None
 
     def spelt(self, word: str) -> str | None:
         """The word nearest in spelling, within the edits allowed for the length of `word`."""
@@ -176,6 +178,13 @@ class Alike:
                     rank = (distance + number * self._worse, number)
                     best = rank if best is None else min(best, rank)
         return best
+
+
+def _looks_alike(word: str, other: str) -> bool:
+    """Whether two words of the same sound are written alike, too: half of their letters at the least (`HEARD_LETTERS`)."""
+    word, other = undoubled(word), undoubled(other)
+    most = int(HEARD_LETTERS * max(len(word), len(other)))
+    return edit_distance(word, other, most) <= most
 
 
 def undoubled(text: str) -> str:

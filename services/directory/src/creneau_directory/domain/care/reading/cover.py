@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from creneau_directory.domain.care.places import Place
+from creneau_directory.domain.care.places import TOWN_FROM, Place
 from creneau_directory.domain.care.reading.facts import Piece
 
 
@@ -40,12 +40,21 @@ def best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def with_place(words: Sequence[str], best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
-    """Reads a misspelt word as a town, not a complaint, if the text names a care but no place: `dermatologue reines`."""
-    guessed = [piece for piece in best if piece.kind == "motive" and piece.corrected]
+    """Reads a misspelt word as a town, not a complaint, if the text names a care but no place: `dermatologue reines`; and
+    so the only complaint that is called as a town: `dentiste menton`."""
+    complaints = [piece for piece in best if piece.kind == "motive"]
+    guessed = [piece for piece in complaints if piece.corrected]
+    if not guessed and len(complaints) == 1 and any(_is_town_of(complaints[0], piece) for piece in pieces):
+        guessed = complaints
     if not guessed or not any(piece.kind == "care" for piece in best) or _names_a_place(best):
         return best
     other = best_cover(
-        words, [p for p in pieces if not (p.kind == "motive" and p.corrected) and p.kind != "name"]
+        words,
+        [
+            p
+            for p in pieces
+            if not (p.kind == "motive" and (p.corrected or p in guessed)) and p.kind != "name"
+        ],
     )
     return other if _names_a_place(other) else best
 
@@ -64,6 +73,17 @@ def with_name(best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]
         if name is not None:
             return [name if piece is town else piece for piece in best]
     return best
+
+
+def _is_town_of(complaint: Piece, piece: Piece) -> bool:
+    place = piece.meaning
+    return (
+        isinstance(place, Place)
+        and place.kind == "commune"
+        and place.population >= TOWN_FROM
+        and not piece.corrected
+        and (piece.start, piece.end) == (complaint.start, complaint.end)
+    )
 
 
 def _names_a_place(pieces: Sequence[Piece]) -> bool:

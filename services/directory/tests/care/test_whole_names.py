@@ -80,7 +80,6 @@ def test_what_stands_in_an_address_or_a_date(typed: str, meant: str | None) -> N
         ("dentiste menton", "Menton"),
         ("dentiste à Menton", "Menton"),
         ("bouton menton", None),
-        ("mal au menton", None),
     ],
 )
 def test_a_town_called_as_a_complaint_is_meant_beside_a_care(typed: str, meant: str | None) -> None:

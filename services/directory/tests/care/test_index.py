@@ -500,7 +500,9 @@ async def test_a_circle_of_buildings_is_gone_round_once(directory: Directory) ->
     person, place, role = entries("Circulin")
     other = place_of(role, "b", partOf=reference(place))
     await put(directory, person, place, other)
-    async with directory.database.transaction() as connection:  # as it could be written before that was refused
+    async with (
+        directory.database.transaction() as connection
+    ):  # as it could be written before that was refused
         whole = reference(other)["reference"]
         await connection.execute(
             "UPDATE location SET terms = terms || $2::text, content = convert_to((convert_from(content, 'UTF8')::jsonb"

@@ -41,7 +41,7 @@ FIRST_PAINT = """
 def appointments(run: LocalRun, who: Visitor) -> list[str]:
     """Days and times of the appointments on their own page."""
     who.open("/mes-rendez-vous")
-    return [link.inner_text() for link in who.page.locator("main .card h3 a").all()]
+    return [(link.text_content() or "").strip() for link in who.page.locator("main .card h3 a").all()]
 
 
 # -- P1, P2: searching and reading times -----------------------------------------------------------------------

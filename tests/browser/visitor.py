@@ -72,7 +72,8 @@ class Visitor:
 
     @property
     def heading(self) -> str:
-        return self.page.locator("h1").inner_text()
+        """As it is written: the sheet shows its first letter as a capital."""
+        return (self.page.locator("h1").text_content() or "").strip()
 
     def press(self, name: str | re.Pattern[str]) -> None:
         """A button or link by its name: the first in the content."""

@@ -113,12 +113,45 @@ def test_a_process_that_is_away_is_its_own_line_and_no_other(name: str) -> None:
     assert well().process(name, None, None).bad() == {("process", name)}
 
 
-@pytest.mark.parametrize("name", ["PostgreSQL", "Kafka"])
-def test_a_dependency_that_is_away_is_its_own_line(name: str) -> None:
-    """And the processes that are not ready for it are not called broken."""
+@pytest.mark.parametrize(("name", "check"), [("PostgreSQL", "database"), ("Kafka", "kafka")])
+def test_a_dependency_that_is_away_is_its_own_line(name: str, check: str) -> None:
+    """And the processes that are not ready for it are not called broken; nor are they called well."""
     world = well().dependency(name, False, False)
-    world.process("booking-api-1", {}, {}, failing=("database",))
+    world.process("booking-api-1", {}, {}, failing=(check,))
     assert world.bad() == {("dependency", name)}
+    line = next(line for line in world.lines() if line.name == "booking-api-1")
+    assert (line.state, line.why, line.values["failing"]) == ("unknown", ("not-ready",), check)
+
+
+def test_what_is_away_does_not_excuse_a_process_that_is_not_ready_for_something_else() -> None:
+    world = well().dependency("Kafka", False, False).process("booking-api-2", None, None)
+    world.process("booking-api-1", {}, {}, failing=("database",))
+    assert world.bad() == {
+        ("dependency", "Kafka"),
+        ("process", "booking-api-2"),
+        ("process", "booking-api-1"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("worker", "codes"),
+    [
+        ("booking-worker", {"doubles", "letters", "outbox", "relay"}),
+        ("directory-worker", {"outbox", "relay"}),
+        ("notifications-worker", {"overdue", "letters"}),
+    ],
+)
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_number_is_not_good_while_whoever_counts_it_does_not(
+    worker: str, codes: set[str], answers: bool
+) -> None:
+    """A worker that is dead, and one that repeats what it counted before its database went away."""
+    world = well()
+    before = world.memory.processes[worker].now() if answers else None
+    world.process(worker, before, failing=("database",))
+    silent = {line.rule.code: line for line in world.lines() if line.section == "safety"}
+    assert {code for code, line in silent.items() if line.state == "unknown"} == codes
+    assert all(worker in silent[code].values["named"] for code in codes)  # type: ignore[operator]
 
 
 def test_a_dependency_that_hangs_is_known_by_those_who_need_it() -> None:
@@ -130,6 +163,8 @@ def test_a_dependency_that_hangs_is_known_by_those_who_need_it() -> None:
         numbers = world.memory.processes[name].now()
         world.process(name, numbers, numbers, failing=("database", "database pool"))
     assert world.bad() == {("dependency", "PostgreSQL")}
+    hangs = next(line for line in world.lines() if line.name == "PostgreSQL")
+    assert hangs.values["named"] == ["booking-api-1", "booking-worker"]
 
 
 def test_a_process_that_is_not_ready_for_no_known_cause_is_named() -> None:

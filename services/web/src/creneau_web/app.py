@@ -40,6 +40,7 @@ from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
 from creneau_web.site import Site
 from creneau_web.storage.reports import Reports
+from creneau_web.storage.troubles import Troubles
 from creneau_web.sweeping import sweep_for_ever
 from creneau_web.wording import read_catalogues
 
@@ -153,7 +154,7 @@ def create_site(
         },
         templates=template_engine(settings, settings.theme_folder),
         assets=Assets(settings.theme_folder),
-        collector=Collector(OpsSettings(), lambda: clock.now().timestamp()),
+        collector=Collector(OpsSettings(), lambda: clock.now().timestamp(), Troubles(database)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import httpx
 import pytest
@@ -17,7 +17,26 @@ NOW = 1_800_000_000.0
 METRICS = "creneau_outbox_lag_seconds 3\ncreneau_never_asked_for 1\n"
 
 
-def collector(answers: Mapping[str, httpx.Response | Exception], **settings: str) -> Collector:
+class Kept:
+    """Stands in for what the pages' database keeps: what goes on, and when the last of what does not ended."""
+
+    def __init__(self, bad_since: Mapping[str, float], ended: float | None = None) -> None:
+        self.bad_since, self.ended, self.away = dict(bad_since), ended, False
+
+    async def read(self, _seen_after: float) -> tuple[dict[str, float], float | None]:
+        if self.away:
+            raise ConnectionRefusedError
+        return self.bad_since, self.ended
+
+    async def write(self, bad_since: Mapping[str, float], _now: float) -> None:
+        if self.away:
+            raise ConnectionRefusedError
+        self.bad_since = dict(bad_since)
+
+
+def collector(
+    answers: Mapping[str, httpx.Response | Exception], kept: Kept | None = None, **settings: str
+) -> Collector:
     """Over processes that answer so, by address."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -27,7 +46,7 @@ def collector(answers: Mapping[str, httpx.Response | Exception], **settings: str
         return found
 
     told = OpsSettings(ops_timeout_s=30, **settings)  # type: ignore[arg-type]
-    return Collector(told, lambda: NOW, httpx.MockTransport(answer))
+    return Collector(told, lambda: NOW, kept or Kept({}), httpx.MockTransport(answer))
 
 
 async def test_a_process_is_read_with_its_readiness() -> None:
@@ -146,3 +165,36 @@ async def test_a_look_that_fails_is_said_and_the_next_one_is_made(monkeypatch: p
             await asyncio.sleep(0)
     running.cancel()
     assert looks >= 2
+
+
+PROCESS_AWAY = "processes/process/a"
+
+
+async def rounds(watching: Collector, until: Callable[[], bool]) -> None:
+    """It looks again and again until this is so."""
+    running = asyncio.create_task(watching.run())
+    async with asyncio.timeout(60):
+        while not until():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.005)
+    running.cancel()
+
+
+async def test_a_process_that_begins_anew_knows_since_when() -> None:
+    """What the one before it put down, at its first judgment already, for what is still bad."""
+    kept = Kept({PROCESS_AWAY: NOW - 7200})
+    watching = collector({}, kept, ops_processes="a=http://127.0.0.1:9", ops_interval_s="0.01")
+    await rounds(watching, lambda: watching.memory.looked_at is not None and bool(watching.report().bad))
+    assert watching.report().since == NOW - 7200
+
+
+async def test_since_when_is_put_down_as_soon_as_the_database_is_back() -> None:
+    """It is never the reason why the page sees nothing."""
+    kept = Kept({})
+    kept.away = True
+    watching = collector({}, kept, ops_processes="a=http://127.0.0.1:9", ops_interval_s="0.01")
+    await rounds(watching, lambda: bool(watching.report().bad))
+    assert watching.memory.failed is None
+    assert kept.bad_since == {}
+    kept.away = False
+    await watching._keep()
+    assert kept.bad_since == {PROCESS_AWAY: NOW}

@@ -16,7 +16,7 @@ from creneau_web.ops.judging.lines import RULES, Line
 from creneau_web.ops.judging.wanted import WANTED
 from creneau_web.ops.memory import Look, Memory, Seen
 from creneau_web.ops.reading import Key, read
-from creneau_web.ops.report import Tracker, report
+from creneau_web.ops.report import Report, Tracker, report
 from creneau_web.ops.settings import OpsSettings, places
 
 NOW = 1_800_000_000.0
@@ -113,12 +113,45 @@ def test_a_process_that_is_away_is_its_own_line_and_no_other(name: str) -> None:
     assert well().process(name, None, None).bad() == {("process", name)}
 
 
-@pytest.mark.parametrize("name", ["PostgreSQL", "Kafka"])
-def test_a_dependency_that_is_away_is_its_own_line(name: str) -> None:
-    """And the processes that are not ready for it are not called broken."""
+@pytest.mark.parametrize(("name", "check"), [("PostgreSQL", "database"), ("Kafka", "kafka")])
+def test_a_dependency_that_is_away_is_its_own_line(name: str, check: str) -> None:
+    """And the processes that are not ready for it are not called broken; nor are they called well."""
     world = well().dependency(name, False, False)
-    world.process("booking-api-1", {}, {}, failing=("database",))
+    world.process("booking-api-1", {}, {}, failing=(check,))
     assert world.bad() == {("dependency", name)}
+    line = next(line for line in world.lines() if line.name == "booking-api-1")
+    assert (line.state, line.why, line.values["failing"]) == ("unknown", ("not-ready",), check)
+
+
+def test_what_is_away_does_not_excuse_a_process_that_is_not_ready_for_something_else() -> None:
+    world = well().dependency("Kafka", False, False).process("booking-api-2", None, None)
+    world.process("booking-api-1", {}, {}, failing=("database",))
+    assert world.bad() == {
+        ("dependency", "Kafka"),
+        ("process", "booking-api-2"),
+        ("process", "booking-api-1"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("worker", "codes"),
+    [
+        ("booking-worker", {"doubles", "letters", "outbox", "relay"}),
+        ("directory-worker", {"outbox", "relay"}),
+        ("notifications-worker", {"overdue", "letters"}),
+    ],
+)
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_number_is_not_good_while_whoever_counts_it_does_not(
+    worker: str, codes: set[str], answers: bool
+) -> None:
+    """A worker that is dead, and one that repeats what it counted before its database went away."""
+    world = well()
+    before = world.memory.processes[worker].now() if answers else None
+    world.process(worker, before, failing=("database",))
+    silent = {line.rule.code: line for line in world.lines() if line.section == "safety"}
+    assert {code for code, line in silent.items() if line.state == "unknown"} == codes
+    assert all(worker in silent[code].values["named"] for code in codes)  # type: ignore[operator]
 
 
 def test_a_dependency_that_hangs_is_known_by_those_who_need_it() -> None:
@@ -130,6 +163,8 @@ def test_a_dependency_that_hangs_is_known_by_those_who_need_it() -> None:
         numbers = world.memory.processes[name].now()
         world.process(name, numbers, numbers, failing=("database", "database pool"))
     assert world.bad() == {("dependency", "PostgreSQL")}
+    hangs = next(line for line in world.lines() if line.name == "PostgreSQL")
+    assert hangs.values["named"] == ["booking-api-1", "booking-worker"]
 
 
 def test_a_process_that_is_not_ready_for_no_known_cause_is_named() -> None:
@@ -326,6 +361,59 @@ def test_since_when_is_remembered_and_when_it_ended() -> None:
     assert (first.state, first.since, [line.name for line in first.bad]) == ("down", NOW, ["Kafka"])
     assert report(down, SETTINGS, tracker, NOW + 60).since == NOW
     assert report(well().memory, SETTINGS, tracker, NOW + 70).last_problem_ended == NOW + 70
+
+
+def judged(world: World, tracker: Tracker, now: float) -> Report:
+    """At a later moment, at which it has been looked at and rehearsed."""
+    world.memory.looked_at = now
+    world.process("web-rehearsal", rehearsing(now))
+    return report(world.memory, SETTINGS, tracker, now)
+
+
+def test_one_more_of_the_same_is_no_new_problem() -> None:
+    """How many agendas are stale, and which processes are too large, changes; since when some are does not."""
+    tracker, world = Tracker(NOW - 1000), well()
+
+    def stale(number: float, *large: str) -> Mapping[str, float | None]:
+        world.process("booking-worker", {key("creneau_agendas_not_up_to_date", problem="late"): number})
+        for name in large:
+            world.process(name, {key("process_resident_memory_bytes"): 1e9})
+        return {line.rule.code: line.since for line in judged(world, tracker, NOW + 60 * number).bad}
+
+    assert stale(1.0, "booking-api-1") == {"stale": NOW + 60, "memory": NOW + 60}
+    assert stale(2.0, "directory-api") == {"stale": NOW + 60, "memory": NOW + 60}
+
+
+def test_since_when_is_that_of_what_makes_the_state() -> None:
+    """Créneau does not work since Kafka is away, and not since somebody is needed for an agenda."""
+    tracker, world = Tracker(NOW - 1000), well()
+    numbers = world.memory.processes["booking-worker"].now()
+    world.process("booking-worker", {**numbers, key("creneau_double_bookings"): 1.0})
+    first = judged(world, tracker, NOW)
+    assert (first.state, first.since) == ("warning", NOW)
+    world.dependency("Kafka", False, False)
+    second = judged(world, tracker, NOW + 3600)
+    assert (second.state, second.since) == ("down", NOW + 3600)
+    blind = report(world.memory, SETTINGS, tracker, NOW + 3900)
+    assert (blind.state, blind.since) == ("blind", NOW + 3600)
+
+
+def test_what_goes_on_over_a_restart_has_its_since_and_what_does_not_is_over() -> None:
+    """A share of the last five minutes is bad again minutes after a process began: it is the same trouble. What is not seen
+    again by then ended while nobody looked."""
+    tracker = Tracker(NOW)
+    tracker.resume({"dependencies/dependency/Kafka": NOW - 900, "whom/channel/email": NOW - 800}, None, NOW)
+    assert judged(well(), tracker, NOW + 10).last_problem_ended is None
+    down = well().dependency("Kafka", False, False)
+    assert judged(down, tracker, NOW + 200).since == NOW - 900
+    assert tracker.going_on == {
+        "dependencies/dependency/Kafka": NOW - 900,
+        "whom/channel/email": NOW - 800,
+    }
+    judged(down, tracker, NOW + 400)
+    assert set(tracker.going_on) == {"dependencies/dependency/Kafka"}
+    assert judged(well(), tracker, NOW + 410).last_problem_ended == NOW + 410
+    assert judged(down, tracker, NOW + 420).since == NOW + 420
 
 
 def test_its_own_failure_is_what_it_says_first() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import httpx
 import orjson
 import structlog
 
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_web.ops.judging.wanted import WANTED
 from creneau_web.ops.memory import Look, Memory, Seen
 from creneau_web.ops.reading import Numbers, read
@@ -20,6 +22,14 @@ from creneau_web.ops.settings import OpsSettings, Place
 log = structlog.get_logger(__name__)
 
 
+class Troubles(Protocol):
+    """Where it is kept since when what is bad: `creneau_web.storage.troubles`."""
+
+    async def read(self, seen_after: float) -> tuple[dict[str, float], float | None]: ...
+
+    async def write(self, bad_since: Mapping[str, float], now: float) -> None: ...
+
+
 class Collector:
     """One for each process. `now` gives seconds since 1970."""
 
@@ -27,10 +37,14 @@ class Collector:
         self,
         settings: OpsSettings,
         now: Callable[[], float],
+        troubles: Troubles,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._settings = settings
         self._now = now
+        self._troubles = troubles
+        self._resumed = False
+        self._kept: Mapping[str, float] = {}
         self._http = httpx.AsyncClient(
             timeout=settings.ops_timeout_s, transport=transport, trust_env=False, follow_redirects=False
         )
@@ -66,6 +80,7 @@ class Collector:
         async with self._http:
             while self.watches:
                 looked = await _failure_of(self.look)
+                await self._keep()
                 # Once for each look and in a thread, however often the page is read: other pages must not wait.
                 judged = await _failure_of(self._judge_apart)
                 self.memory.failed = looked or judged
@@ -73,6 +88,23 @@ class Collector:
 
     async def _judge_apart(self) -> None:
         self._judged = await asyncio.to_thread(self._judge)
+
+    async def _keep(self) -> None:
+        """Puts down since when what was bad in the last round, and at first reads what a process before this one has put
+        down. The database may be what is away: the page does without, and the next round tries again."""
+        tracker, now = self.tracker, self._now()
+        try:
+            async with asyncio.timeout(self._settings.ops_timeout_s):
+                if not self._resumed:
+                    known = await self._troubles.read(tracker.began - self._settings.ops_kept_min * 60)
+                    tracker.resume(*known, now)
+                    self._resumed = True
+                going_on = tracker.going_on
+                if going_on or self._kept:
+                    await self._troubles.write(going_on, now)
+                    self._kept = going_on
+        except DATABASE_FAILURES as error:
+            log.warning("troubles.unkept", error=error)
 
     async def look(self) -> None:
         """One look at everything, all at the same time."""

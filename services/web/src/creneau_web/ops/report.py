@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from creneau_web.ops.judging import judge
 from creneau_web.ops.judging.functions import FunctionFigures, function_figures
-from creneau_web.ops.judging.lines import FUNCTIONS, Line, Section
+from creneau_web.ops.judging.lines import FUNCTIONS, JUDGED_S, Line, Section
 from creneau_web.ops.memory import Memory, Seen
 from creneau_web.ops.settings import OpsSettings
 
@@ -27,24 +27,42 @@ NOT_WORKING: frozenset[Section] = frozenset({"rehearsal", "functions", "dependen
 
 @dataclass(slots=True)
 class Tracker:
-    """Remembers since when each line is as it is, and when the last problem ended."""
+    """Remembers since when each line is bad, and when the last problem ended."""
 
     began: float
-    _bad_since: dict[str, float] = field(default_factory=dict)
     last_problem_ended: float | None = None
+    _bad_since: dict[str, float] = field(default_factory=dict)
+    _before: dict[str, float] = field(default_factory=dict)
+    _before_until: float = 0.0
+
+    @property
+    def going_on(self) -> Mapping[str, float]:
+        """Since when each line is bad that is, or was before this process and may not have been seen again yet."""
+        return {**self._bad_since, **self._before}
+
+    def resume(self, bad_since: Mapping[str, float], last_problem_ended: float | None, now: float) -> None:
+        """Takes over what a process before this one has seen to be bad, and when the last of what was bad before ended.
+        What goes on is seen again within the time by which lines are judged."""
+        self._before, self._before_until = dict(bad_since), now + JUDGED_S
+        if self.last_problem_ended is None:
+            self.last_problem_ended = last_problem_ended
 
     def follow(self, lines: Iterable[Line], now: float) -> list[Line]:
         """Returns the lines, bad ones with `since`: now, if they were not bad before."""
-        found, bad = [], {}
+        found, bad, went_on = [], {}, self.going_on
+        if now > self._before_until:
+            self._before = {}
         for line in lines:
             if line.state == "bad":
-                since = line.since or self._bad_since.get(line.key, now)
+                since = line.since or went_on.get(line.key, now)
                 bad[line.key] = since
+                self._before.pop(line.key, None)
                 line = replace(line, since=since)
             found.append(line)
-        if self._bad_since and not bad:
-            self.last_problem_ended = now
+        ended = now if self._bad_since else self.began
         self._bad_since = bad
+        if went_on and not self.going_on:
+            self.last_problem_ended = ended
         return found
 
 
@@ -97,8 +115,11 @@ class Report:
 
     @property
     def since(self) -> float | None:
-        """Since when not all is well."""
-        return min((line.since for line in self.bad if line.since), default=None)
+        """Since when that holds which makes the state: what merely needs somebody may be older than what does not work."""
+        if self.state == "blind":
+            return self.looked_at
+        making = [line for line in self.bad if line.section in NOT_WORKING] or self.bad
+        return min((line.since for line in making if line.since), default=None)
 
 
 def report(memory: Memory, settings: OpsSettings, tracker: Tracker, now: float) -> Report:

@@ -64,3 +64,12 @@ REPORT = Table(
     Column("text", Text, nullable=False),
     Index("ix_report_at", "at"),
 )
+
+TROUBLE = Table(
+    "trouble",
+    metadata,
+    Column("line", Text(collation="C"), primary_key=True),  # of the operators' page
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),  # when it was last seen to be so
+    Column("ended_at", DateTime(timezone=True), nullable=True),
+)

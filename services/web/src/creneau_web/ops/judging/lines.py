@@ -15,11 +15,13 @@ FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`code` names it in the catalogue; `alerts` are the alerts of deploy/observability that watch the same."""
+    """`code` names it in the catalogue; `alerts` are the alerts of deploy/observability that watch the same; `each`: it has
+    a line for each name, and one line otherwise."""
 
     code: str
     runbook: str
     alerts: tuple[str, ...] = ()
+    each: bool = False
 
 
 def _rules(*rules: Rule) -> Mapping[str, Rule]:
@@ -28,25 +30,25 @@ def _rules(*rules: Rule) -> Mapping[str, Rule]:
 
 RULES = _rules(
     Rule("rehearsal", "the-rehearsal-fails", ("CreneauRehearsalFails",)),
-    Rule("function", "answers-are-5xx", ("CreneauServerErrors", "CreneauFunctionFails")),
-    Rule("slow", "answers-are-slow", ("CreneauSlow",)),
-    Rule("login", "people-cannot-log-in", ("CreneauLoginsFail",)),
-    Rule("messages", "messages-do-not-leave", ("CreneauMailFailing", "CreneauMessagesLost")),
+    Rule("function", "answers-are-5xx", ("CreneauServerErrors", "CreneauFunctionFails"), each=True),
+    Rule("slow", "answers-are-slow", ("CreneauSlow",), each=True),
+    Rule("login", "people-cannot-log-in", ("CreneauLoginsFail",), each=True),
+    Rule("messages", "messages-do-not-leave", ("CreneauMailFailing", "CreneauMessagesLost"), each=True),
     Rule("doubles", "two-appointments-have-one-slot", ("CreneauDoubleBookings",)),
     Rule("letters", "there-are-dead-letters", ("CreneauDeadLetters",)),
     Rule("overdue", "messages-do-not-leave", ("CreneauMessagesOverdue",)),
     Rule("outbox", "events-are-not-published", ("CreneauOutboxLag",)),
     Rule("relay", "events-are-not-published", ("CreneauNoRelay",)),
-    Rule("route", "answers-are-5xx"),
-    Rule("feed", "a-softwares-agendas-are-refused", ("CreneauFeedRefused",)),
+    Rule("route", "answers-are-5xx", each=True),
+    Rule("feed", "a-softwares-agendas-are-refused", ("CreneauFeedRefused",), each=True),
     Rule("openings", "slots-are-not-made-from-rules", ("CreneauOpeningsWait",)),
     Rule("school", "the-school-calendar-ends", ("CreneauSchoolCalendarEnds",)),
     Rule("stale", "agendas-are-not-up-to-date", ("CreneauAgendasStale",)),
     Rule("calendars", "calendars-elsewhere-are-not-read", ("CreneauCalendarsUnread",)),
     Rule("sas", "the-sas-platform-is-not-told", ("CreneauSasRefuses",)),
-    Rule("channel", "messages-do-not-leave"),
-    Rule("process", "a-process-does-not-answer", ("CreneauProcessDown",)),
-    Rule("dependency", "a-dependency-does-not-answer"),
+    Rule("channel", "messages-do-not-leave", each=True),
+    Rule("process", "a-process-does-not-answer", ("CreneauProcessDown",), each=True),
+    Rule("dependency", "a-dependency-does-not-answer", each=True),
     Rule("deaf", "events-are-not-published", ("CreneauDeafWorker",)),
     Rule("log-lost", "the-broker-has-lost-records", ("CreneauLogLost",)),
     Rule("behind", "a-consumer-is-behind", ("CreneauConsumerLag",)),
@@ -88,8 +90,10 @@ class Line:
 
     @property
     def key(self) -> str:
+        """What the same thing has at the next look, whoever else it concerns by then, and how many."""
         # A function is one line, whatever is bad about it.
-        return f"{self.section}/{'' if self.section == 'functions' else self.rule.code}/{self.name}"
+        rule = "" if self.section == "functions" else self.rule.code
+        return f"{self.section}/{rule}/{self.name if self.rule.each else ''}"
 
 
 JUDGED_S = 300.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+
 from creneau_web.ops.judging.lines import RULES, Line, State
 from creneau_web.ops.memory import Memory, Seen
 from creneau_web.ops.settings import OpsSettings
@@ -19,32 +21,51 @@ NAMED_MIN = 2
 
 def place_lines(memory: Memory, settings: OpsSettings) -> list[Line]:
     not_ready = {name: _not_ready(seen, settings) for name, seen in memory.processes.items()}
-    dependencies = []
-    for name, seen in memory.dependencies.items():
-        state, reason = _answering(seen, settings), "away"
-        # One that takes connections and answers none is reported by the processes that need it.
-        named = [
-            process for process, failing in not_ready.items() if any(CHECKED.get(c) == name for c in failing)
-        ]
-        if state == "well" and len(named) >= NAMED_MIN:
-            state, reason = "bad", "hangs"
-        dependencies.append(
-            Line("dependencies", RULES["dependency"], name, state, why=(reason,) if state == "bad" else ())
-        )
-    processes = {name: _answering(seen, settings) for name, seen in memory.processes.items()}
-    cause_known = "bad" in processes.values() or any(line.state == "bad" for line in dependencies)
-    lines = []
-    for name in memory.processes:
-        state, failing = processes[name], not_ready[name]
-        why: tuple[str, ...] = ()
-        if state == "bad":
-            why = ("away",)
-        elif failing and not cause_known:
-            state, why = "bad", ("not-ready",)
-        lines.append(
-            Line("processes", RULES["process"], name, state, values={"failing": ", ".join(failing)}, why=why)
-        )
-    return [*lines, *dependencies]
+    dependencies = [
+        _dependency_line(name, _answering(seen, settings), _naming(not_ready, name))
+        for name, seen in memory.dependencies.items()
+    ]
+    away = {line.name for line in dependencies if line.state == "bad"}
+    processes = [
+        _process_line(name, _answering(seen, settings), not_ready[name], away)
+        for name, seen in memory.processes.items()
+    ]
+    return [*processes, *dependencies]
+
+
+def _naming(not_ready: Mapping[str, Sequence[str]], dependency: str) -> list[str]:
+    """The processes that say that it does not answer."""
+    return [
+        process
+        for process, failing in not_ready.items()
+        if any(CHECKED.get(check) == dependency for check in failing)
+    ]
+
+
+def _dependency_line(name: str, state: State, named: list[str]) -> Line:
+    if state == "bad":
+        return Line.bad("dependencies", "dependency", name, "away")
+    # One that takes connections and answers none, or not those of one service, is reported by the processes that need it.
+    if state == "well" and len(named) >= NAMED_MIN:
+        return Line.bad("dependencies", "dependency", name, "hangs", named=named)
+    return Line("dependencies", RULES["dependency"], name, state)
+
+
+def _process_line(name: str, state: State, failing: Sequence[str], away: Collection[str]) -> Line:
+    """`away`: dependencies that are bad. One that is not ready for them alone is not broken, and not well either."""
+    if state == "bad":
+        return Line.bad("processes", "process", name, "away")
+    if not failing:
+        return Line("processes", RULES["process"], name, state)
+    explained = all(CHECKED.get(check) in away for check in failing)
+    return Line(
+        "processes",
+        RULES["process"],
+        name,
+        "unknown" if explained else "bad",
+        values={"failing": ", ".join(failing)},
+        why=("not-ready",),
+    )
 
 
 def _answering(seen: Seen, settings: OpsSettings) -> State:

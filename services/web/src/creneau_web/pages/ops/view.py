@@ -35,9 +35,9 @@ class Words:
         return self._w.t(f"ops.state.{report.state}", what=what)
 
     def since_when(self) -> Markup:
-        """Since when it does not work, or when it last did not."""
+        """Since when it does not work or is not seen, or when it last did not."""
         report = self._report
-        if report.state in ("down", "warning") and report.since is not None:
+        if report.state in ("blind", "down", "warning") and report.since is not None:
             return self._w.t("ops.since", moment=self.moment(report.since), ago=self.ago(report.since))
         if report.last_problem_ended is not None:
             ended = report.last_problem_ended
